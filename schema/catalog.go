@@ -1,0 +1,126 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Catalog is everything that changes rarely: who may write and read, and what things cost.
+type Catalog struct {
+	Version       uint64 // of the newest change it holds; 0 for an empty catalog
+	Organizations []Organization
+	Users         []User
+	Memberships   []Membership
+	Agents        []Agent
+	Services      []Service
+	Credentials   []Credential
+	Rates         []Rate
+}
+
+// Organization is who is billed. Its Tenant is its public name on Memori's routes.
+type Organization struct {
+	ID     uuid.UUID
+	Name   string
+	Tenant string
+	Stripe StripeMapping
+}
+
+// StripeMapping is what the reporter needs of an organization; an empty Customer means unmapped.
+type StripeMapping struct {
+	Customer         string
+	Meter            string
+	SubscriptionItem string
+}
+
+// User is a person or a program that acts for organizations.
+type User struct {
+	ID   uuid.UUID
+	Name string
+}
+
+// Membership is a user's role in an organization.
+type Membership struct {
+	Organization uuid.UUID
+	User         uuid.UUID
+	Role         Role
+	Active       bool
+}
+
+// Role orders what a user may do; each role includes the ones below it.
+type Role uint8
+
+// The roles.
+const (
+	Member     Role = 1
+	Admin      Role = 2
+	Superadmin Role = 3
+)
+
+// Agent is what uses models on an organization's behalf (to Memori, a memori).
+type Agent struct {
+	ID           uuid.UUID
+	Organization uuid.UUID
+	Name         string
+	Owner        uuid.UUID // a user; zero: none
+}
+
+// Service is an external service billed without an agent.
+type Service struct {
+	Name string
+}
+
+// CredentialKind says how a secret is presented.
+type CredentialKind uint8
+
+// The kinds of credentials.
+const (
+	AgentSecret CredentialKind = 1 // raia's Agent-Secret-Key header
+	LoginToken  CredentialKind = 2 // Memori's strToken, in the path
+	AppPassword CredentialKind = 3 // agent700's bearer
+	AccessToken CredentialKind = 4 // any other bearer
+)
+
+// SecretHash is the SHA-256 of a secret. Secrets are long random strings, so a plain hash is
+// enough at rest, and a look-up by hash takes the same time for a right and a wrong one.
+type SecretHash [sha256.Size]byte
+
+// HashSecret returns the hash a secret is stored and looked up by.
+func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret)) }
+
+// Credential lets its bearer act as an agent or as a user of an organization.
+type Credential struct {
+	Hash         SecretHash
+	Kind         CredentialKind
+	Organization uuid.UUID
+	User         uuid.UUID // zero for an agent's secret
+	Agent        uuid.UUID // zero for a user's
+}
+
+// Rate is the price of a million units of a usage type of a model, from a moment on.
+type Rate struct {
+	ID                    uuid.UUID // see RateID
+	Model                 string
+	UsageType             string
+	Provider              string
+	ProviderUSDPerMillion USD
+	BilledUSDPerMillion   USD
+	From                  time.Time // inclusive, UTC
+}
+
+// rateNamespace makes rate ids: a change of any part of a rate is another rate, so that a cost can
+// always be explained by the rate whose id it carries.
+var rateNamespace = uuid.MustParse("6d2b3c0e-7b0f-5c53-9b0c-6d65746572ff")
+
+// RateID returns the id of a rate: a name-based UUID over all of its other fields.
+func RateID(r Rate) uuid.UUID {
+	var b []byte
+	for _, s := range []string{
+		r.Model, r.UsageType, r.Provider, r.ProviderUSDPerMillion.String(),
+		r.BilledUSDPerMillion.String(), r.From.UTC().Format(time.RFC3339Nano),
+	} {
+		b = append(append(b, s...), 0)
+	}
+	return uuid.NewSHA1(rateNamespace, b)
+}

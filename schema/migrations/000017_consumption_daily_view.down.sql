@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS consumption_daily_view

@@ -1,0 +1,1 @@
+DROP TABLE IF EXISTS consumption_monthly_view

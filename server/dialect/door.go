@@ -1,0 +1,145 @@
+// Package dialect is the narrow door between the wire dialects and the system: what a dialect may
+// ask for, and the few helpers that more than two of them share. A dialect translates; it reaches
+// neither ClickHouse nor another dialect.
+package dialect
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
+)
+
+// Door is everything a dialect may ask of the system. Every method returns a *schema.Error for
+// what the client can do something about; any other error is internal.
+type Door struct {
+	Access   Access
+	Recorder Recorder
+	Reader   Reader
+	Now      func() time.Time
+	NewID    func() uuid.UUID // a fresh UUIDv7
+}
+
+// Access resolves credentials and answers what the catalog holds.
+type Access interface {
+	// Snapshot returns the catalog as of now. It is immutable and safe to keep for one request.
+	Snapshot() *access.Snapshot
+}
+
+// Recorder takes events into the ledger.
+type Recorder interface {
+	// Record validates and prices events and returns once every accepted one is durable. Events
+	// keep their order; Receipt.Rejected names those that were not accepted and why. All events
+	// belong to one organization. With atomic, one rejection accepts nothing.
+	// An error means that nothing was accepted: Overloaded or Unavailable with RetryAfter.
+	// The events and their strings may be reused by the caller after it returns.
+	Record(ctx context.Context, events []schema.Event, atomic bool) (Receipt, error)
+}
+
+// Receipt says what became of each event of a request: accepted, a known duplicate, or rejected.
+type Receipt struct {
+	Accepted   int
+	Duplicates int
+	Rejected   []Rejection
+	Sequence   uint64 // of the last accepted event on this node; 0 when none was
+}
+
+// Rejection is why one event of a request was not accepted.
+type Rejection struct {
+	Index int // position in the request
+	Err   *schema.Error
+}
+
+// Reader asks about usage. Every question is scoped by an organization; ranges are half open, UTC.
+type Reader interface {
+	// AgentUsage returns what an agent used in [From, To), exact to the microsecond, one row per
+	// (usage type, log insights or not), ordered by usage type. A zero From means from the first
+	// event; the effective start is returned.
+	AgentUsage(ctx context.Context, p AgentUsageParams) (AgentUsage, error)
+	// UsageRecord returns one event's UNITS measurement in its current revision. It sees events
+	// that this node acknowledged, waiting for them to be stored. NotFound when there is none.
+	UsageRecord(ctx context.Context, organization, id uuid.UUID) (UsageRecord, error)
+	// UsageRecords returns UNITS measurements ordered by time, then id, ascending.
+	UsageRecords(ctx context.Context, p UsageRecordsParams) ([]UsageRecord, error)
+	// ConsumptionLogs returns consumption by period, user and agent, ordered by period; one row
+	// for each (period, user, agent, usage type, charge, provider, endpoint, key, model, purpose).
+	ConsumptionLogs(ctx context.Context, p ConsumptionLogsParams) ([]Consumption, error)
+}
+
+// AgentUsageParams asks about one agent in [From, To).
+type AgentUsageParams struct {
+	Organization uuid.UUID
+	Agent        uuid.UUID
+	From         time.Time // zero: the agent's first event
+	To           time.Time
+}
+
+// AgentUsage is what an agent used.
+type AgentUsage struct {
+	From time.Time // the effective start; AgentUsageParams.To when the agent has no events
+	Rows []AgentUsageRow
+}
+
+// AgentUsageRow is the sum of one usage type.
+type AgentUsageRow struct {
+	UsageType   string
+	LogInsights bool // usage of the service schema.LogInsights
+	Quantity    schema.Quantity
+}
+
+// UsageRecord is one event as the usage tracker sees it.
+type UsageRecord struct {
+	ID          uuid.UUID
+	User        uuid.UUID
+	APIName     string
+	Endpoint    string
+	Units       schema.Quantity
+	CostUSD     schema.USD
+	ProviderKey string // obfuscated
+	Time        time.Time
+}
+
+// UsageRecordsParams asks for a page of an organization's records.
+type UsageRecordsParams struct {
+	Organization uuid.UUID
+	User         uuid.UUID // zero: every user's
+	Offset       int
+	Limit        int
+}
+
+// Period is the grain of consumption logs.
+type Period uint8
+
+// The periods, in UTC.
+const (
+	Daily Period = iota + 1
+	Monthly
+)
+
+// ConsumptionLogsParams asks for an organization's consumption by whole periods in [From, To).
+type ConsumptionLogsParams struct {
+	Period       Period
+	Organization uuid.UUID
+	User         uuid.UUID // zero: every user
+	Agent        uuid.UUID // zero: every agent
+	From         time.Time // start of the first period; zero: unbounded
+	To           time.Time // end of the last period; zero: unbounded
+}
+
+// Consumption is the sum of one usage type in one period.
+type Consumption struct {
+	Start            time.Time // of the period
+	User             uuid.UUID // zero: none
+	Agent            uuid.UUID // zero: none
+	UsageType        string
+	Provider         string
+	ProviderEndpoint string
+	ProviderKey      string // obfuscated
+	Model            string
+	Chargeable       bool
+	Purpose          string
+	Quantity         schema.Quantity
+}
