@@ -1,0 +1,90 @@
+package dialect
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// ReadBody returns the request's body, decoded as its Content-Encoding says (none or gzip). It
+// never holds more than schema.RequestBytesMax of it, however it inflates. The bytes are the
+// caller's own and outlive the handler. Errors: TooLarge, Unsupported, Unreadable.
+func ReadBody(c *fiber.Ctx) ([]byte, error) {
+	if c.Request().Header.ContentLength() > schema.RequestBytesMax {
+		return nil, tooLarge()
+	}
+	raw := rawBody(c)
+	encoding := strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding)))
+	switch encoding {
+	case "", "identity":
+		return readBounded(raw, c.Request().Header.ContentLength())
+	case "gzip", "x-gzip":
+		zr, err := gzip.NewReader(raw)
+		if err != nil {
+			return nil, unreadableGzip(err)
+		}
+		defer zr.Close()
+		body, err := readBounded(zr, -1)
+		if err != nil {
+			return nil, unreadableGzip(err)
+		}
+		return body, nil
+	}
+	return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentEncoding,
+		"must be gzip or absent")
+}
+
+// rawBody reads the body as it came. fiber's own Body() is not used: on a decoding error it
+// returns the error's text as the body, and it inflates without a bound.
+func rawBody(c *fiber.Ctx) io.Reader {
+	if stream := c.Context().RequestBodyStream(); stream != nil {
+		return stream
+	}
+	return bytes.NewReader(c.Request().Body())
+}
+
+// readBounded reads r to its end; sizeHint is the expected length, negative when not known.
+func readBounded(r io.Reader, sizeHint int) ([]byte, error) {
+	if sizeHint < 0 {
+		sizeHint = 512
+	}
+	buf := bytes.NewBuffer(make([]byte, 0, sizeHint+bytes.MinRead))
+	n, err := buf.ReadFrom(io.LimitReader(r, schema.RequestBytesMax+1))
+	if n > schema.RequestBytesMax {
+		return nil, tooLarge()
+	}
+	if err != nil {
+		return nil, schema.Errorf(schema.Unreadable, "", "the body ended early")
+	}
+	return buf.Bytes(), nil
+}
+
+func tooLarge() error {
+	return schema.Errorf(schema.TooLarge, "", "the body must have at most %d bytes after decoding",
+		schema.RequestBytesMax)
+}
+
+func unreadableGzip(err error) error {
+	if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.TooLarge {
+		return err
+	}
+	return schema.Errorf(schema.Unreadable, "", "the body is not valid gzip")
+}
+
+// Bearer returns the credential of an `Authorization: Bearer` header; false when there is no
+// such header. The string is the caller's own.
+func Bearer(c *fiber.Ctx) (string, bool) {
+	const scheme = "bearer "
+	h := c.Get(fiber.HeaderAuthorization)
+	if len(h) <= len(scheme) || !strings.EqualFold(h[:len(scheme)], scheme) {
+		return "", false
+	}
+	token := strings.TrimSpace(h[len(scheme):])
+	return strings.Clone(token), token != ""
+}
