@@ -13,10 +13,11 @@ type Int128 struct {
 	Lo uint64
 }
 
+// Why a literal is no Quantity or USD; each is a sentence fragment about the number.
 var (
-	errSyntax    = errors.New("must be a decimal number")
-	errPrecision = errors.New("has too many decimals")
-	errRange     = errors.New("is out of range")
+	ErrSyntax    = errors.New("must be a decimal number")
+	ErrPrecision = errors.New("has too many decimals")
+	ErrRange     = errors.New("is out of range")
 )
 
 // Add returns x + y, wrapping as two's complement does.
@@ -113,7 +114,7 @@ func scan(s string, buf []byte) (literal, error) {
 		i++
 	}
 	if i == 0 || i > 1 && s[0] == '0' {
-		return l, errSyntax
+		return l, ErrSyntax
 	}
 	l.digits = append(buf[:0], s[:i]...)
 	s = s[i:]
@@ -123,7 +124,7 @@ func scan(s string, buf []byte) (literal, error) {
 			i++
 		}
 		if i == 1 {
-			return l, errSyntax
+			return l, ErrSyntax
 		}
 		l.digits = append(l.digits, s[1:i]...)
 		l.exp = -(i - 1)
@@ -139,7 +140,7 @@ func scan(s string, buf []byte) (literal, error) {
 
 func scanExponent(s string) (int, error) {
 	if s[0] != 'e' && s[0] != 'E' {
-		return 0, errSyntax
+		return 0, ErrSyntax
 	}
 	s = s[1:]
 	sign := 1
@@ -150,12 +151,12 @@ func scanExponent(s string) (int, error) {
 		s = s[1:]
 	}
 	if s == "" {
-		return 0, errSyntax
+		return 0, ErrSyntax
 	}
 	n := 0
 	for i := range len(s) {
 		if !isDigit(s[i]) {
-			return 0, errSyntax
+			return 0, ErrSyntax
 		}
 		if n < 1_000_000 {
 			n = n*10 + int(s[i]-'0')
@@ -167,7 +168,7 @@ func scanExponent(s string) (int, error) {
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // parseFixed reads a JSON number literal as an integer count of 10^-scale. It never rounds: a
-// non-zero decimal beyond scale is errPrecision, an integer part over integerDigits is errRange.
+// non-zero decimal beyond scale is ErrPrecision, an integer part over integerDigits is ErrRange.
 func parseFixed(s string, scale, integerDigits int) (Int128, error) {
 	var buf [64]byte
 	l, err := scan(s, buf[:])
@@ -187,21 +188,21 @@ func parseFixed(s string, scale, integerDigits int) (Int128, error) {
 		return Int128{}, nil
 	}
 	if len(digits)+exp > integerDigits || exp > exponentMax {
-		return Int128{}, errRange
+		return Int128{}, ErrRange
 	}
 	if exp < -scale {
-		return Int128{}, errPrecision
+		return Int128{}, ErrPrecision
 	}
 	var x Int128
 	ok := true
 	for _, d := range digits {
 		if x, ok = x.mulAdd10(uint64(d - '0')); !ok {
-			return Int128{}, errRange
+			return Int128{}, ErrRange
 		}
 	}
 	for range exp + scale {
 		if x, ok = x.mulAdd10(0); !ok {
-			return Int128{}, errRange
+			return Int128{}, ErrRange
 		}
 	}
 	if l.negative {
