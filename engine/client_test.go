@@ -56,9 +56,9 @@ func TestBatchFillsTableAndView(t *testing.T) {
 			source := table(t, conn, "(at DateTime64(3), k String, v UInt64) "+
 				"ENGINE = MergeTree ORDER BY k")
 			target := table(t, conn, "(k String, v UInt64) ENGINE = SummingMergeTree ORDER BY k")
-			exec(t, conn, "CREATE MATERIALIZED VIEW "+source+"_mv TO "+target+
+			execSQL(t, conn, "CREATE MATERIALIZED VIEW "+source+"_mv TO "+target+
 				" AS SELECT k, sum(v) AS v FROM "+source+" GROUP BY k")
-			defer exec(t, conn, "DROP VIEW "+source+"_mv")
+			defer execSQL(t, conn, "DROP VIEW "+source+"_mv")
 
 			batch, err := conn.PrepareBatch(t.Context(), "INSERT INTO "+source)
 			if err != nil {

@@ -118,3 +118,16 @@ func lockOwner(file *os.File) string {
 	}
 	return ""
 }
+
+// dirLocked tells whether a process has the directory. Unlike a process number in a file, the
+// lock cannot be left behind. An engine that starts at this very moment sees the directory taken
+// and tries again.
+func dirLocked(dir string) bool {
+	file, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	return errors.Is(err, syscall.EWOULDBLOCK)
+}

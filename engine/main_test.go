@@ -101,12 +101,12 @@ func openSQL(t testing.TB) *sql.DB {
 func table(t testing.TB, conn driver.Conn, definition string) string {
 	t.Helper()
 	name := "t_" + randomLetters(8)
-	exec(t, conn, "CREATE TABLE "+name+" "+definition)
+	execSQL(t, conn, "CREATE TABLE "+name+" "+definition)
 	t.Cleanup(func() { _ = conn.Exec(context.Background(), "DROP TABLE IF EXISTS "+name+" SYNC") })
 	return name
 }
 
-func exec(t testing.TB, conn driver.Conn, sql string, args ...any) {
+func execSQL(t testing.TB, conn driver.Conn, sql string, args ...any) {
 	t.Helper()
 	if err := conn.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)

@@ -12,8 +12,8 @@ import (
 
 func TestMigrateRunsOnIt(t *testing.T) {
 	conn := open(t)
-	exec(t, conn, "DROP TABLE IF EXISTS migrated")
-	exec(t, conn, "DROP TABLE IF EXISTS schema_migrations")
+	execSQL(t, conn, "DROP TABLE IF EXISTS migrated")
+	execSQL(t, conn, "DROP TABLE IF EXISTS schema_migrations")
 	steps := fstest.MapFS{
 		"1_create.up.sql": {Data: []byte(
 			"-- A comment first.\nCREATE TABLE migrated (a UInt8) ENGINE = MergeTree ORDER BY a")},
