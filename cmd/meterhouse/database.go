@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/meterhouse/meterhouse/engine"
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// database is the ClickHouse a command works on: one that is there, or one it started.
+type database struct {
+	config   queries.Config
+	queries  *queries.Queries
+	engine   *engine.Supervisor // nil: not ours to stop
+	embedded bool
+}
+
+// openDatabase connects to the DSN, else to the engine that is running on the data directory,
+// else starts that engine.
+func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
+	if c.clickhouse != "" {
+		return connect(ctx, &database{config: queries.Config{DSN: string(c.clickhouse)}})
+	}
+	if e, err := engine.ReadEndpoint(c.engineDir()); err == nil {
+		d := &database{
+			config:   queries.Config{Address: e.Addr, Password: e.Password},
+			embedded: true,
+		}
+		if d, err := connect(ctx, d); err == nil {
+			return d, nil
+		}
+	}
+	return startDatabase(ctx, c, logger)
+}
+
+// startDatabase starts the embedded engine as a child process and connects to it.
+func startDatabase(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
+	executable, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	s := engine.NewSupervisor(engine.SupervisorConfig{
+		Executable:  executable,
+		DataDir:     c.engineDir(),
+		LibraryPath: c.library,
+		Logger:      logger,
+	})
+	if err := s.Start(ctx); err != nil {
+		return nil, err
+	}
+	return connect(ctx, &database{
+		config: queries.Config{
+			Address:     s.Addr(),
+			Password:    s.Password(),
+			DialContext: s.DialContext,
+		},
+		engine:   s,
+		embedded: true,
+	})
+}
+
+func connect(ctx context.Context, d *database) (*database, error) {
+	q, err := queries.Open(ctx, d.config)
+	if err != nil {
+		return nil, errors.Join(err, d.stopEngine())
+	}
+	d.queries = q
+	return d, nil
+}
+
+// migrate brings the database to the newest schema.
+func (d *database) migrate(ctx context.Context, logger *slog.Logger) (int, error) {
+	options, err := d.config.ClickHouse()
+	if err != nil {
+		return 0, err
+	}
+	return schema.Migrate(ctx, options, logger)
+}
+
+// close closes the connections, and stops the engine if this process started it.
+func (d *database) close() error {
+	return errors.Join(d.queries.Close(), d.stopEngine())
+}
+
+// engineGrace is what a stopping engine gets before it is killed; its tables survive either.
+const engineGrace = 3 * time.Second
+
+func (d *database) stopEngine() error {
+	if d.engine == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), engineGrace)
+	defer cancel()
+	return d.engine.Stop(ctx)
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/meterhouse/meterhouse/server"
+	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/ingest"
+)
+
+// Stopping takes at most ten seconds: requests end, the log drains, the engine goes last.
+const (
+	requestsGrace = 2 * time.Second
+	drainGrace    = 4 * time.Second
+)
+
+// startTimeout bounds what serve waits for its database when it starts.
+const startTimeout = 2 * time.Minute
+
+func serve(ctx context.Context, args []string, std streams) error {
+	var c config
+	f := c.databaseFlags("serve", std)
+	f.StringVar(&c.listen, "listen", env("METERHOUSE_LISTEN", "127.0.0.1:8080"),
+		"`address` to accept requests on (METERHOUSE_LISTEN)")
+	f.StringVar(&c.catalog, "catalog", os.Getenv("METERHOUSE_CATALOG"),
+		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
+	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
+	if _, err := parse(f, args, 0, ""); err != nil {
+		return err
+	}
+	n := &node{config: &c, logger: c.logger(std)}
+	err := n.start(ctx)
+	if err == nil {
+		fmt.Fprintf(std.out, "meterhouse %s accepts requests on http://%s\n",
+			versionText(), n.listener.Addr())
+		if c.demo {
+			printDemo(std.out, n.listener.Addr().String())
+		}
+		err = n.wait(ctx)
+	}
+	return errors.Join(err, n.stop())
+}
+
+// node is everything one serve runs, in the order it starts; stop goes backwards.
+type node struct {
+	config *config
+	logger *slog.Logger
+
+	listener  net.Listener
+	database  *database
+	directory *access.Directory
+	ingest    *ingest.Ingest
+	server    *server.Server
+	failed    chan error
+}
+
+func (n *node) start(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := os.MkdirAll(n.config.data, 0o700); err != nil {
+		return fmt.Errorf("data folder: %w", err)
+	}
+	var err error
+	if n.listener, err = net.Listen("tcp", n.config.listen); err != nil {
+		return err
+	}
+	if err := n.startDatabase(ctx); err != nil {
+		return err
+	}
+	if err := n.startDirectory(ctx); err != nil {
+		return err
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if n.ingest, err = ingest.Open(ingest.Config{
+		Dir:      n.config.data,
+		Store:    n.database.queries,
+		Snapshot: n.directory.Snapshot,
+		Now:      time.Now,
+		Logger:   n.logger,
+		Metrics:  metrics,
+	}); err != nil {
+		return err
+	}
+	n.ingest.Start()
+	if n.server, err = server.New(server.Config{
+		Directory: n.directory,
+		Ingest:    n.ingest,
+		Queries:   n.database.queries,
+		Logger:    n.logger,
+		Metrics:   metrics,
+		Now:       time.Now,
+	}); err != nil {
+		return err
+	}
+	n.failed = make(chan error, 1)
+	go func() { n.failed <- n.server.Serve(n.listener) }()
+	return nil
+}
+
+// startDatabase connects, and migrates the embedded engine; another ClickHouse is migrated when
+// its operator says so.
+func (n *node) startDatabase(ctx context.Context) error {
+	var err error
+	if n.config.clickhouse == "" {
+		n.database, err = startDatabase(ctx, n.config, n.logger)
+	} else {
+		n.database, err = openDatabase(ctx, n.config, n.logger)
+	}
+	if err != nil || !n.database.embedded {
+		return err
+	}
+	_, err = n.database.migrate(ctx, n.logger)
+	return err
+}
+
+func (n *node) startDirectory(ctx context.Context) error {
+	n.directory = access.NewDirectory(n.database.queries, n.logger)
+	if err := n.directory.Refresh(ctx); err != nil {
+		return fmt.Errorf("%w (has `meterhouse migrate` been run?)", err)
+	}
+	if err := n.applyCatalog(ctx); err != nil {
+		return err
+	}
+	n.directory.Start()
+	return nil
+}
+
+func (n *node) applyCatalog(ctx context.Context) error {
+	if n.config.demo {
+		if err := applyDemo(ctx, n.database.queries, n.directory, n.logger); err != nil {
+			return err
+		}
+	}
+	if n.config.catalog == "" {
+		return nil
+	}
+	return applyFile(ctx, n.config.catalog, n.database.queries, n.directory, n.logger)
+}
+
+// wait returns when the process is told to stop or the listener fails.
+func (n *node) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-n.failed:
+		return err
+	}
+}
+
+func (n *node) stop() error {
+	var errs []error
+	if n.server != nil {
+		n.logger.Info("stopping", "events_to_store", n.ingest.Pending())
+		ctx, cancel := context.WithTimeout(context.Background(), requestsGrace)
+		if err := n.server.Stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			errs = append(errs, err)
+		}
+		cancel()
+	} else if n.listener != nil {
+		errs = append(errs, n.listener.Close())
+	}
+	if n.ingest != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), drainGrace)
+		errs = append(errs, n.ingest.Stop(ctx))
+		cancel()
+	}
+	if n.directory != nil {
+		n.directory.Stop()
+	}
+	if n.database != nil {
+		errs = append(errs, n.database.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,305 @@
+package access
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// The catalog file, as docs/catalog.md describes it.
+type fileCatalog struct {
+	Organizations []fileOrganization `yaml:"organizations"`
+	Services      []fileService      `yaml:"services"`
+	Rates         []fileRate         `yaml:"text_model_costs"`
+}
+
+type fileOrganization struct {
+	ID          string           `yaml:"id"`
+	Name        string           `yaml:"name"`
+	Tenant      string           `yaml:"tenant"`
+	Stripe      fileStripe       `yaml:"stripe"`
+	Users       []fileUser       `yaml:"users"`
+	Agents      []fileAgent      `yaml:"agents"`
+	Credentials []fileCredential `yaml:"credentials"`
+}
+
+type fileStripe struct {
+	Customer         string `yaml:"customer"`
+	Meter            string `yaml:"meter"`
+	SubscriptionItem string `yaml:"subscription_item"`
+}
+
+type fileUser struct {
+	ID   string `yaml:"id"`
+	Name string `yaml:"name"`
+	Role string `yaml:"role"`
+}
+
+type fileAgent struct {
+	ID    string `yaml:"id"`
+	Name  string `yaml:"name"`
+	Owner string `yaml:"owner"`
+}
+
+type fileCredential struct {
+	Kind   string `yaml:"kind"`
+	Agent  string `yaml:"agent"`
+	User   string `yaml:"user"`
+	Secret string `yaml:"secret"`
+}
+
+type fileService struct {
+	Name string `yaml:"name"`
+}
+
+type fileRate struct {
+	Model       string `yaml:"model"`
+	UsageType   string `yaml:"usage_type"`
+	Provider    string `yaml:"provider"`
+	ProviderUSD string `yaml:"provider_usd_per_million"`
+	BilledUSD   string `yaml:"billed_usd_per_million"`
+	From        string `yaml:"from"`
+}
+
+// parser gathers every problem of a file, so that they can all be mended at once.
+type parser struct {
+	catalog schema.Catalog
+	errs    []error
+}
+
+func (p *parser) errorf(format string, args ...any) {
+	p.errs = append(p.errs, fmt.Errorf(format, args...))
+}
+
+// ParseFile reads a catalog file. The error joins all problems found, each with its place in the
+// file; a secret is never part of one.
+func ParseFile(r io.Reader) (schema.Catalog, error) {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return schema.Catalog{}, fmt.Errorf("catalog: %w", err)
+	}
+	var f fileCatalog
+	d := yaml.NewDecoder(bytes.NewReader(body))
+	d.KnownFields(true)
+	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return schema.Catalog{}, fmt.Errorf("catalog: %w", err)
+	}
+	p := &parser{}
+	for i, o := range f.Organizations {
+		p.organization(fmt.Sprintf("organizations[%d]", i), o)
+	}
+	for i, s := range f.Services {
+		if p.text(fmt.Sprintf("services[%d].name", i), s.Name) {
+			p.catalog.Services = append(p.catalog.Services, schema.Service{Name: s.Name})
+		}
+	}
+	for i, r := range f.Rates {
+		p.rate(fmt.Sprintf("text_model_costs[%d]", i), r)
+	}
+	p.unique()
+	if len(p.errs) > 0 {
+		return schema.Catalog{}, fmt.Errorf("catalog: %w", errors.Join(p.errs...))
+	}
+	return p.catalog, nil
+}
+
+func (p *parser) organization(at string, o fileOrganization) {
+	id := p.id(at+".id", o.ID)
+	p.text(at+".name", o.Name)
+	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
+		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping(o.Stripe),
+	})
+	users := make(map[uuid.UUID]bool)
+	for i, u := range o.Users {
+		at := fmt.Sprintf("%s.users[%d]", at, i)
+		user := p.id(at+".id", u.ID)
+		p.text(at+".name", u.Name)
+		role, ok := roles[u.Role]
+		if !ok {
+			p.errorf("%s.role: must be superadmin, admin or member", at)
+		}
+		users[user] = true
+		p.catalog.Users = append(p.catalog.Users, schema.User{ID: user, Name: u.Name})
+		p.catalog.Memberships = append(p.catalog.Memberships, schema.Membership{
+			Organization: id, User: user, Role: role, Active: true,
+		})
+	}
+	agents := make(map[uuid.UUID]bool)
+	for i, a := range o.Agents {
+		at := fmt.Sprintf("%s.agents[%d]", at, i)
+		agent := schema.Agent{ID: p.id(at+".id", a.ID), Organization: id, Name: a.Name}
+		p.text(at+".name", a.Name)
+		if a.Owner != "" {
+			agent.Owner = p.oneOf(at+".owner", a.Owner, users, "users")
+		}
+		agents[agent.ID] = true
+		p.catalog.Agents = append(p.catalog.Agents, agent)
+	}
+	for i, c := range o.Credentials {
+		p.credential(fmt.Sprintf("%s.credentials[%d]", at, i), id, c, users, agents)
+	}
+}
+
+var roles = map[string]schema.Role{
+	"member": schema.Member, "admin": schema.Admin, "superadmin": schema.Superadmin,
+}
+
+var kinds = map[string]schema.CredentialKind{
+	"agent_secret": schema.AgentSecret, "login_token": schema.LoginToken,
+	"app_password": schema.AppPassword, "access_token": schema.AccessToken,
+}
+
+func (p *parser) credential(
+	at string, organization uuid.UUID, c fileCredential, users, agents map[uuid.UUID]bool,
+) {
+	kind, ok := kinds[c.Kind]
+	if !ok {
+		p.errorf("%s.kind: must be agent_secret, login_token, app_password or access_token", at)
+		return
+	}
+	k := schema.Credential{Kind: kind, Organization: organization}
+	if kind == schema.AgentSecret {
+		k.Agent = p.oneOf(at+".agent", c.Agent, agents, "agents")
+		if c.User != "" {
+			p.errorf("%s.user: an agent's secret has no user", at)
+		}
+	} else {
+		k.User = p.oneOf(at+".user", c.User, users, "users")
+		if c.Agent != "" {
+			p.errorf("%s.agent: only an agent's secret has an agent", at)
+		}
+	}
+	k.Hash = p.secret(at+".secret", c.Secret)
+	p.catalog.Credentials = append(p.catalog.Credentials, k)
+}
+
+// secret takes a secret or its hash.
+func (p *parser) secret(at, s string) schema.SecretHash {
+	const prefix, shortest = "sha256:", 8
+	digits, isHash := strings.CutPrefix(s, prefix)
+	if !isHash {
+		if len(s) < shortest {
+			p.errorf("%s: must have at least %d characters", at, shortest)
+		}
+		return schema.HashSecret(s)
+	}
+	var hash schema.SecretHash
+	b, err := hex.DecodeString(digits)
+	if err != nil || len(b) != len(hash) {
+		p.errorf("%s: sha256: must be followed by %d hexadecimal digits", at, 2*len(hash))
+		return hash
+	}
+	copy(hash[:], b)
+	return hash
+}
+
+func (p *parser) rate(at string, r fileRate) {
+	p.text(at+".model", r.Model)
+	if !schema.UsageTypeValid(r.UsageType) {
+		p.errorf("%s.usage_type: must be upper-case letters, digits and _", at)
+	}
+	from, err := time.Parse(time.RFC3339, r.From)
+	if err != nil {
+		from, err = time.Parse(time.DateOnly, r.From)
+	}
+	if err != nil {
+		p.errorf("%s.from: must be a date or an RFC 3339 instant", at)
+	}
+	rate := schema.Rate{
+		Model: r.Model, UsageType: r.UsageType, Provider: r.Provider,
+		ProviderUSDPerMillion: p.usd(at+".provider_usd_per_million", r.ProviderUSD),
+		BilledUSDPerMillion:   p.usd(at+".billed_usd_per_million", r.BilledUSD),
+		From:                  from.UTC().Truncate(time.Microsecond),
+	}
+	rate.ID = schema.RateID(rate)
+	p.catalog.Rates = append(p.catalog.Rates, rate)
+}
+
+func (p *parser) usd(at, s string) schema.USD {
+	u, err := schema.ParseUSD(s)
+	if err != nil {
+		p.errorf("%s: %w", at, err)
+	} else if u.Sign() < 0 {
+		p.errorf("%s: must not be negative", at)
+	}
+	return u
+}
+
+func (p *parser) id(at, s string) uuid.UUID {
+	id, err := uuid.Parse(s)
+	if err != nil || id == uuid.Nil {
+		p.errorf("%s: must be a UUID", at)
+	}
+	return id
+}
+
+func (p *parser) oneOf(at, s string, known map[uuid.UUID]bool, list string) uuid.UUID {
+	id, err := uuid.Parse(s)
+	if err != nil || !known[id] {
+		p.errorf("%s: must be the id of one of this organization's %s", at, list)
+	}
+	return id
+}
+
+func (p *parser) text(at, s string) bool {
+	if s == "" {
+		p.errorf("%s: is missing", at)
+		return false
+	}
+	if err := schema.CheckText(at, s); err != nil {
+		p.errs = append(p.errs, err)
+		return false
+	}
+	return true
+}
+
+// unique refuses what a look-up could not tell apart.
+func (p *parser) unique() {
+	c := &p.catalog
+	refuseTwice(p, c.Organizations, "organization id",
+		func(o schema.Organization) any { return o.ID })
+	refuseTwice(p, c.Organizations, "tenant", func(o schema.Organization) any {
+		if o.Tenant == "" {
+			return nil
+		}
+		return o.Tenant
+	})
+	refuseTwice(p, c.Memberships, "user in one organization", func(m schema.Membership) any {
+		return membershipKey{m.Organization, m.User}
+	})
+	refuseTwice(p, c.Agents, "agent id", func(a schema.Agent) any { return a.ID })
+	refuseTwice(p, c.Services, "service name", func(s schema.Service) any { return s.Name })
+	secrets := make(map[credentialKey]bool, len(c.Credentials))
+	for _, k := range c.Credentials {
+		key := credentialKey{k.Kind, k.Hash}
+		if secrets[key] { // the key itself is not for an error's text
+			p.errorf("credentials: two of one kind have the same secret (organization %s)",
+				k.Organization)
+		}
+		secrets[key] = true
+	}
+	refuseTwice(p, c.Rates, "rate (model, usage_type, from)", func(r schema.Rate) any {
+		return [3]any{r.Model, r.UsageType, r.From}
+	})
+}
+
+// refuseTwice reports values whose key was there before; a nil key is never compared.
+func refuseTwice[T any](p *parser, all []T, what string, key func(T) any) {
+	seen := make(map[any]bool, len(all))
+	for _, v := range all {
+		k := key(v)
+		if k != nil && seen[k] {
+			p.errorf("%s: %v is given twice", what, k)
+		}
+		seen[k] = true
+	}
+}

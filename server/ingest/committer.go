@@ -1,0 +1,185 @@
+package ingest
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// request is one Record on its way through the committer. Its goroutine owns it until it is
+// queued and again after done; in between it is the committer's.
+type request struct {
+	data  []byte      // the events' encodings, back to back
+	ends  []int       // where each event's encoding ends in data
+	keyed []uuid.UUID // the event's id when the client gave a key, else zero; empty: no keys at all
+
+	accepted   int
+	duplicates int
+	last       uint64 // sequence of the last accepted event
+	err        error
+	done       chan struct{}
+}
+
+func (r *request) reset() {
+	r.data, r.ends, r.keyed = r.data[:0], r.ends[:0], r.keyed[:0]
+	r.accepted, r.duplicates, r.last, r.err = 0, 0, 0, nil
+}
+
+// groupBytesMax ends a group: beyond it one more request makes the fsync slower, not cheaper.
+const groupBytesMax = 4 << 20
+
+// committer turns queued requests into log entries: while one fsync runs, the next group gathers.
+type committer struct {
+	ingest *Ingest
+	buf    []byte // the entry being made
+	group  []*request
+	added  []uuid.UUID // keys the group made known, forgotten again if it fails
+	next   uint64      // sequence of the next event
+}
+
+// run commits until the queue is closed and empty.
+func (c *committer) run() {
+	for first := range c.ingest.queue {
+		c.gather(first)
+		c.commit()
+	}
+}
+
+// gather takes what is queued by now, up to groupBytesMax.
+func (c *committer) gather(first *request) {
+	c.group = append(c.group[:0], first)
+	size := len(first.data)
+	for size < groupBytesMax {
+		select {
+		case r, ok := <-c.ingest.queue:
+			if !ok {
+				return
+			}
+			c.group = append(c.group, r)
+			size += len(r.data)
+		default:
+			return
+		}
+	}
+}
+
+// commit makes the group's new events durable and tells every request what became of its own. A
+// duplicate is acknowledged with the group too: the event it repeats may be in this very group.
+func (c *committer) commit() {
+	var header [entryHeader]byte
+	c.buf = append(c.buf[:0], header[:]...)
+	c.added = c.added[:0]
+	first := c.next
+	for _, r := range c.group {
+		c.take(r)
+	}
+	count := c.next - first
+	var err error
+	if count > 0 {
+		sealEntry(c.buf, first, uint32(count))
+		err = c.write(count)
+	}
+	if err != nil {
+		c.next = first
+		c.ingest.keys.forget(c.added)
+	}
+	for _, r := range c.group {
+		c.ingest.queued.Add(-int64(len(r.data)))
+		r.err = err
+		r.done <- struct{}{}
+	}
+	if err != nil {
+		c.heal(err)
+	}
+	if cap(c.buf) > 2*groupBytesMax {
+		c.buf = nil // one huge request must not keep its memory
+	}
+}
+
+// take adds a request's new events to the entry.
+func (c *committer) take(r *request) {
+	if len(r.keyed) == 0 {
+		c.buf = append(c.buf, r.data...)
+		r.accepted = len(r.ends)
+		c.next += uint64(r.accepted)
+		r.last = c.next - 1
+		return
+	}
+	start := 0
+	for i, end := range r.ends {
+		id := r.keyed[i]
+		if id != uuid.Nil {
+			if !c.ingest.keys.add(id) {
+				r.duplicates++
+				start = end
+				continue
+			}
+			c.added = append(c.added, id)
+		}
+		c.buf = append(c.buf, r.data[start:end]...)
+		start = end
+		r.accepted++
+		r.last = c.next
+		c.next++
+	}
+}
+
+func (c *committer) write(count uint64) error {
+	began := time.Now()
+	index, err := c.ingest.log.append(c.buf)
+	if err != nil {
+		return err
+	}
+	c.ingest.metrics.fsync.Observe(time.Since(began).Seconds())
+	c.ingest.metrics.groupEvents.Observe(float64(count))
+	c.ingest.committed(index, len(c.buf), count)
+	return nil
+}
+
+// heal opens the log again after a failed append. Until it is open, writers are told to try
+// later: an error of the disk must not be mistaken for room on it.
+func (c *committer) heal(cause error) {
+	c.ingest.setBroken(cause)
+	wait := newBackoff(100*time.Millisecond, 2*time.Second)
+	for {
+		err := c.ingest.log.reopen()
+		if err == nil {
+			c.ingest.setBroken(nil)
+			return
+		}
+		c.ingest.setBroken(err)
+		if !c.refuse(wait.next()) {
+			return
+		}
+	}
+}
+
+// refuse answers queued requests with Unavailable for a while; false when the queue was closed.
+func (c *committer) refuse(d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return true
+		case r, ok := <-c.ingest.queue:
+			if !ok {
+				return false
+			}
+			c.ingest.queued.Add(-int64(len(r.data)))
+			r.err = errBroken()
+			r.done <- struct{}{}
+		}
+	}
+}
+
+func errBroken() error {
+	return &schema.Error{
+		Kind:       schema.Unavailable,
+		Message:    "the log cannot be written right now; nothing was accepted, try again",
+		RetryAfter: 2 * time.Second,
+	}
+}

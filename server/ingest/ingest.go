@@ -1,0 +1,370 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hashicorp/raft-wal/fs"
+	"github.com/hashicorp/raft-wal/types"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/dialect"
+)
+
+// Store takes batches into ClickHouse.
+type Store interface {
+	// InsertEvents inserts a batch under a deduplication token. An error leaves open whether it
+	// was inserted; the same batch under the same token is then sent again.
+	InsertEvents(ctx context.Context, token string, batch *queries.EventBatch) error
+}
+
+// Config is what an Ingest needs. Zero limits mean the defaults.
+type Config struct {
+	Dir      string // the node's data directory; the log lives in its folder wal
+	Store    Store
+	Snapshot func() *access.Snapshot // for rates
+	Now      func() time.Time
+	Logger   *slog.Logger
+	Metrics  prometheus.Registerer
+
+	LogBytesMax   int64         // of events not yet in ClickHouse; default 4 GiB
+	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
+	KeysMax       int           // recent idempotency keys in memory, per generation; default 500,000
+	BatchRowsMax  int           // a batch is closed at this many rows; default 50,000
+	BatchAge      time.Duration // or at this age; default 200 ms
+	InsertTimeout time.Duration // of one try; default 60 s
+
+	disk types.VFS // where the log's segments are; tests put a failing one here
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.LogBytesMax, 4<<30)
+	setDefault(&c.QueueBytesMax, 64<<20)
+	setDefault(&c.KeysMax, 500_000)
+	setDefault(&c.BatchRowsMax, 50_000)
+	setDefault(&c.BatchAge, 200*time.Millisecond)
+	setDefault(&c.InsertTimeout, time.Minute)
+	if c.disk == nil {
+		c.disk = fs.New()
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	if *field == *new(T) {
+		*field = value
+	}
+}
+
+// Ingest is the write path of one node. It is safe for concurrent use.
+type Ingest struct {
+	cfg     Config
+	log     *logFile
+	keys    *keySet
+	metrics *metrics
+	next    uint64 // sequence of the next event, as recovered
+
+	stopping sync.RWMutex // held for reading while a Record may send to queue
+	stopped  bool
+	queue    chan *request
+	queued   atomic.Int64 // bytes in queue
+	requests sync.Pool
+	broken   atomic.Pointer[error] // why the log cannot be written; nil: it can
+
+	committerDone chan struct{}
+	batcher       *batcher
+}
+
+// queueMax is how many requests may wait for an fsync: more than any sane number of connections.
+const queueMax = 8192
+
+// Open opens the node's log, and reads what of it ClickHouse does not have yet. It starts nothing.
+func Open(c Config) (*Ingest, error) {
+	c = c.withDefaults()
+	log, err := openLog(filepath.Join(c.Dir, "wal"), c.disk, c.Logger)
+	if err != nil {
+		return nil, err
+	}
+	in := &Ingest{
+		cfg:           c,
+		log:           log,
+		keys:          newKeySet(c.KeysMax),
+		metrics:       newMetrics(),
+		queue:         make(chan *request, queueMax),
+		committerDone: make(chan struct{}),
+	}
+	in.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
+	in.batcher = newBatcher(in)
+	if err := in.recover(); err != nil {
+		return nil, errors.Join(err, log.close())
+	}
+	if c.Metrics != nil {
+		if err := in.metrics.register(c.Metrics, in); err != nil {
+			return nil, errors.Join(err, log.close())
+		}
+	}
+	return in, nil
+}
+
+// Node returns the id of this node's log: with a sequence, it names an event for ever.
+func (in *Ingest) Node() uuid.UUID { return in.log.node }
+
+// Start starts committing and batching.
+func (in *Ingest) Start() {
+	c := &committer{ingest: in, next: in.next}
+	go func() {
+		defer close(in.committerDone)
+		c.run()
+	}()
+	in.batcher.start()
+}
+
+// Stop refuses new events, makes the waiting ones durable, and stores what it can until ctx ends;
+// what is left stays in the log for the next start.
+func (in *Ingest) Stop(ctx context.Context) error {
+	in.stopping.Lock()
+	if in.stopped {
+		in.stopping.Unlock()
+		return nil
+	}
+	in.stopped = true
+	close(in.queue)
+	in.stopping.Unlock()
+	<-in.committerDone
+	in.batcher.stop(ctx)
+	if left := in.Pending(); left > 0 {
+		in.cfg.Logger.Warn("events stay in the log until the next start", "events", left)
+	}
+	return in.log.close()
+}
+
+// Ready returns nil when Record can accept events, else why not, as a *schema.Error.
+func (in *Ingest) Ready() error {
+	if in.broken.Load() != nil {
+		return errBroken()
+	}
+	return in.room()
+}
+
+// room returns an Overloaded error when a bound is reached.
+func (in *Ingest) room() error {
+	if in.queued.Load() >= in.cfg.QueueBytesMax {
+		return &schema.Error{
+			Kind:       schema.Overloaded,
+			Message:    "too many writes are waiting; nothing was accepted, try again",
+			RetryAfter: time.Second,
+		}
+	}
+	if in.batcher.bytes.Load() >= in.cfg.LogBytesMax {
+		return &schema.Error{
+			Kind:       schema.Overloaded,
+			Message:    "the log is full until the database takes more; nothing was accepted, try again",
+			RetryAfter: in.batcher.retryAfter(),
+		}
+	}
+	return nil
+}
+
+// Pending returns the number of durable events that are not in ClickHouse yet.
+func (in *Ingest) Pending() int64 { return in.batcher.events.Load() }
+
+// Record implements dialect.Recorder.
+func (in *Ingest) Record(
+	ctx context.Context, events []schema.Event, atomic bool,
+) (dialect.Receipt, error) {
+	if err := in.Ready(); err != nil {
+		in.metrics.refused.Add(float64(len(events)))
+		return dialect.Receipt{}, err
+	}
+	r := in.requests.Get().(*request)
+	r.reset()
+	defer in.requests.Put(r)
+	rejected := in.encode(r, events)
+	in.metrics.rejected.Add(float64(len(rejected)))
+	if len(r.ends) == 0 || atomic && len(rejected) > 0 {
+		return dialect.Receipt{Rejected: rejected}, nil
+	}
+	if err := in.send(r); err != nil {
+		in.metrics.refused.Add(float64(len(r.ends)))
+		return dialect.Receipt{}, err
+	}
+	<-r.done
+	if r.err != nil {
+		in.metrics.refused.Add(float64(len(r.ends)))
+		return dialect.Receipt{}, in.commitError(r.err)
+	}
+	in.metrics.accepted.Add(float64(r.accepted))
+	in.metrics.duplicates.Add(float64(r.duplicates))
+	return dialect.Receipt{
+		Accepted:   r.accepted,
+		Duplicates: r.duplicates,
+		Rejected:   rejected,
+		Sequence:   r.last,
+	}, nil
+}
+
+// encode validates and prices events and writes the good ones into r.
+func (in *Ingest) encode(r *request, events []schema.Event) (rejected []dialect.Rejection) {
+	now := in.cfg.Now().UTC()
+	rates := in.cfg.Snapshot()
+	for i := range events {
+		e := &events[i]
+		complete(e, now)
+		err := validate(e, now)
+		if err == nil {
+			err = price(e, rates)
+		}
+		if err != nil {
+			rejected = append(rejected, dialect.Rejection{Index: i, Err: err})
+			continue
+		}
+		if e.Key != "" && len(r.keyed) == 0 {
+			for range r.ends {
+				r.keyed = append(r.keyed, uuid.Nil)
+			}
+		}
+		r.data = appendEvent(r.data, e)
+		r.ends = append(r.ends, len(r.data))
+		switch {
+		case e.Key != "":
+			r.keyed = append(r.keyed, e.ID)
+		case len(r.keyed) > 0:
+			r.keyed = append(r.keyed, uuid.Nil)
+		}
+	}
+	return rejected
+}
+
+// complete fills in what a dialect may leave to ingest.
+func complete(e *schema.Event, now time.Time) {
+	if e.Time.IsZero() {
+		e.Time = now
+	}
+	if e.IngestTime.IsZero() {
+		e.IngestTime = now
+	}
+	if e.Entry == 0 {
+		e.Entry = schema.Record
+	}
+	if e.ID != uuid.Nil {
+		return
+	}
+	if e.Key != "" {
+		e.ID = schema.EventID(e.Organization, e.Key)
+		return
+	}
+	e.ID = uuid.Must(uuid.NewV7())
+}
+
+// send queues a request; the committer answers on r.done.
+func (in *Ingest) send(r *request) error {
+	in.stopping.RLock()
+	defer in.stopping.RUnlock()
+	if in.stopped {
+		return &schema.Error{
+			Kind:       schema.Unavailable,
+			Message:    "this node is stopping; nothing was accepted, try again",
+			RetryAfter: time.Second,
+		}
+	}
+	in.queued.Add(int64(len(r.data)))
+	select {
+	case in.queue <- r:
+		return nil
+	default:
+		in.queued.Add(-int64(len(r.data)))
+		return &schema.Error{
+			Kind:       schema.Overloaded,
+			Message:    "too many writes are waiting; nothing was accepted, try again",
+			RetryAfter: time.Second,
+		}
+	}
+}
+
+// commitError hides a cause that was logged once already.
+func (in *Ingest) commitError(err error) error {
+	if e := (*schema.Error)(nil); errors.As(err, &e) {
+		return err
+	}
+	return errBroken()
+}
+
+// setBroken notes why the log cannot be written, or that it can again.
+func (in *Ingest) setBroken(cause error) {
+	if cause == nil {
+		in.broken.Store(nil)
+		in.cfg.Logger.Info("log is writable again")
+		return
+	}
+	if in.broken.Swap(&cause) == nil {
+		in.cfg.Logger.Error("log cannot be written, refusing events until it can", "error", cause)
+	}
+}
+
+// committed tells the batcher about a durable entry.
+func (in *Ingest) committed(index uint64, bytes int, events uint64) {
+	in.batcher.committed(index, int64(bytes), int64(events))
+}
+
+// WaitStored returns once every event up to a sequence of this node is in ClickHouse, and makes
+// the batcher hurry. The error is ctx's.
+func (in *Ingest) WaitStored(ctx context.Context, sequence uint64) error {
+	return in.batcher.waitStored(ctx, sequence)
+}
+
+// Flush is WaitStored for everything acknowledged so far.
+func (in *Ingest) Flush(ctx context.Context) error {
+	return in.batcher.flush(ctx)
+}
+
+// recover reads the entries that ClickHouse does not have: their size, their keys, and the
+// sequence that follows them.
+func (in *Ingest) recover() error {
+	p, err := in.log.progress()
+	if err != nil {
+		return err
+	}
+	in.next = 1
+	last := in.log.last
+	if last > 0 && p.Stored >= last {
+		e, _, err := in.log.read(last)
+		if err != nil {
+			return err
+		}
+		in.next = e.next()
+	}
+	in.batcher.recovered(p)
+	var event schema.Event
+	for index := p.Stored + 1; index <= last; index++ {
+		e, size, err := in.log.read(index)
+		if err != nil {
+			return err
+		}
+		r := reader{rest: e.events}
+		for range e.count {
+			keyed, err := r.event(&event)
+			if err != nil {
+				return fmt.Errorf("log: entry %d: %w", index, err)
+			}
+			if keyed {
+				in.keys.add(event.ID)
+			}
+		}
+		in.next = e.next()
+		in.batcher.committed(index, int64(size), int64(e.count))
+	}
+	if n := in.Pending(); n > 0 {
+		in.cfg.Logger.Info("log holds events to store", "events", n)
+	}
+	return nil
+}

@@ -1,0 +1,67 @@
+package ingest
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics is what moves here. Latencies are in seconds.
+type metrics struct {
+	accepted       prometheus.Counter
+	duplicates     prometheus.Counter
+	rejected       prometheus.Counter
+	refused        prometheus.Counter
+	fsync          prometheus.Histogram
+	groupEvents    prometheus.Histogram
+	batches        prometheus.Counter
+	batchRows      prometheus.Histogram
+	insert         prometheus.Histogram
+	insertFailures prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "meterhouse_" + name, Help: help})
+	}
+	histogram := func(name, help string, first, factor float64, n int) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "meterhouse_" + name, Help: help,
+			Buckets: prometheus.ExponentialBuckets(first, factor, n),
+		})
+	}
+	return &metrics{
+		accepted:   counter("events_accepted_total", "Events made durable."),
+		duplicates: counter("events_duplicate_total", "Events whose key was already known."),
+		rejected:   counter("events_rejected_total", "Events refused with a reason, for good."),
+		refused:    counter("events_refused_total", "Events refused for now, to be sent again."),
+		fsync:      histogram("log_append_seconds", "Write and fsync of a group.", 50e-6, 2, 16),
+		groupEvents: histogram("log_group_events", "Events that shared one fsync.",
+			1, 4, 10),
+		batches:   counter("batches_total", "Batches stored in ClickHouse."),
+		batchRows: histogram("batch_rows", "Rows of a stored batch.", 1, 4, 11),
+		insert:    histogram("batch_insert_seconds", "One successful insert.", 1e-3, 2, 16),
+		insertFailures: counter("batch_insert_failures_total",
+			"Inserts that failed and were or will be tried again."),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: "meterhouse_" + name, Help: help}, value)
+	}
+	for _, c := range []prometheus.Collector{
+		m.accepted, m.duplicates, m.rejected, m.refused, m.fsync, m.groupEvents,
+		m.batches, m.batchRows, m.insert, m.insertFailures,
+		gauge("log_pending_events", "Durable events not yet in ClickHouse.",
+			func() float64 { return float64(in.Pending()) }),
+		gauge("log_pending_bytes", "Log bytes not yet in ClickHouse.",
+			func() float64 { return float64(in.batcher.bytes.Load()) }),
+		gauge("keys_recent", "Idempotency keys remembered in memory.",
+			func() float64 { return float64(in.keys.size.Load()) }),
+	} {
+		if err := r.Register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// smallBody is what a body may have without being counted: the connections' own buffers hold it.
+const smallBody = 64 << 10
+
+// admit bounds the bodies that are held at once.
+func (s *Server) admit(c *fiber.Ctx) error {
+	weight := bodyWeight(c)
+	if weight == 0 {
+		return c.Next()
+	}
+	if !s.bodies.TryAcquire(weight) {
+		return &schema.Error{
+			Kind:       schema.Overloaded,
+			Message:    "too many large requests at once; nothing was accepted, try again",
+			RetryAfter: time.Second,
+		}
+	}
+	defer s.bodies.Release(weight)
+	return c.Next()
+}
+
+// bodyWeight is the most a body can take in memory: its length, or the limit where the length is
+// not told or says little because the body is compressed.
+func bodyWeight(c *fiber.Ctx) int64 {
+	h := &c.Request().Header
+	length := h.ContentLength()
+	encoded := len(h.Peek(fiber.HeaderContentEncoding)) > 0
+	switch {
+	case length < 0 && (c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead):
+		return 0
+	case length < 0, length > schema.RequestBytesMax, encoded && length > 0:
+		return schema.RequestBytesMax
+	case length <= smallBody:
+		return 0
+	}
+	return int64(length)
+}
+
+// observe counts a request and turns a panic into an internal error.
+func (s *Server) observe(c *fiber.Ctx) (err error) {
+	began := time.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+		if err != nil {
+			err = s.writeError(c, err)
+		}
+		s.requests.observe(c.Method(), routeOf(c), c.Response().StatusCode(), time.Since(began))
+	}()
+	return c.Next()
+}

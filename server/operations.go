@@ -1,0 +1,34 @@
+package server
+
+import (
+	"errors"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// mountOperations adds what an operator and an orchestrator ask. These routes show no usage and
+// need no credential.
+func (s *Server) mountOperations() {
+	s.app.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })
+	s.app.Get("/readyz", s.ready)
+	s.app.Get("/metrics", adaptor.HTTPHandler(
+		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{})))
+}
+
+// ready answers 200 while writes are accepted, and 503 with the reason while they are not.
+// ClickHouse being down is no reason: the log takes the events.
+func (s *Server) ready(c *fiber.Ctx) error {
+	err := s.cfg.Ingest.Ready()
+	if err == nil {
+		return c.SendString("ready\n")
+	}
+	reason := "not ready\n"
+	if e := (*schema.Error)(nil); errors.As(err, &e) {
+		reason = e.Message + "\n"
+	}
+	return c.Status(fiber.StatusServiceUnavailable).SendString(reason)
+}

@@ -1,0 +1,178 @@
+// Package server is the HTTP side of Meterhouse: one fiber app that mounts the wire dialects at
+// the root of its origin, with limits, health and metrics around them.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/dialect"
+	"github.com/meterhouse/meterhouse/server/digitalocean"
+	"github.com/meterhouse/meterhouse/server/ingest"
+	"github.com/meterhouse/meterhouse/server/memori"
+	"github.com/meterhouse/meterhouse/server/native"
+	"github.com/meterhouse/meterhouse/server/raia"
+	"github.com/meterhouse/meterhouse/server/tracker"
+)
+
+// Config is what a Server needs. All fields are required but BodiesBytesMax.
+type Config struct {
+	Directory *access.Directory
+	Ingest    *ingest.Ingest
+	Queries   *queries.Queries
+	Logger    *slog.Logger
+	Metrics   *prometheus.Registry
+	Now       func() time.Time
+
+	// BodiesBytesMax bounds the bodies held at once, so that memory does not grow with the number
+	// of large requests; default 96 MiB.
+	BodiesBytesMax int64
+}
+
+// Server serves every dialect.
+type Server struct {
+	cfg      Config
+	app      *fiber.App
+	bodies   *semaphore.Weighted
+	requests *requestMetrics
+	byPrefix []prefix
+}
+
+type prefix struct {
+	path    string
+	dialect dialect.Dialect
+}
+
+const (
+	readTimeout   = 60 * time.Second  // of a whole request, so that slow senders end
+	writeTimeout  = 120 * time.Second // of a whole answer
+	idleTimeout   = 120 * time.Second
+	headerBytes   = 16 << 10
+	connectionMax = 16_384
+)
+
+// New builds the app. It neither listens nor starts anything.
+func New(c Config) (*Server, error) {
+	setDefault(&c.BodiesBytesMax, 96<<20)
+	s := &Server{
+		cfg:      c,
+		bodies:   semaphore.NewWeighted(c.BodiesBytesMax),
+		requests: newRequestMetrics(),
+	}
+	if err := s.requests.register(c.Metrics); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.app = fiber.New(fiber.Config{
+		AppName:               "meterhouse",
+		DisableStartupMessage: true,
+		StreamRequestBody:     true, // bodies are read by dialect.ReadBody, with its bound
+		BodyLimit:             schema.RequestBytesMax,
+		ReadTimeout:           readTimeout,
+		WriteTimeout:          writeTimeout,
+		IdleTimeout:           idleTimeout,
+		ReadBufferSize:        headerBytes,
+		Concurrency:           connectionMax,
+		ErrorHandler:          s.writeError,
+	})
+	s.app.Use(s.observe, s.admit)
+	s.mountOperations()
+	for _, d := range dialects(s.door()) {
+		for _, path := range d.Prefixes {
+			s.byPrefix = append(s.byPrefix, prefix{path, d})
+		}
+		d.Mount(s.app)
+	}
+	sort.Slice(s.byPrefix, func(i, j int) bool {
+		return len(s.byPrefix[i].path) > len(s.byPrefix[j].path)
+	})
+	return s, nil
+}
+
+func setDefault(field *int64, value int64) {
+	if *field == 0 {
+		*field = value
+	}
+}
+
+func dialects(door dialect.Door) []dialect.Dialect {
+	return []dialect.Dialect{
+		native.New(door),
+		raia.New(door),
+		memori.New(door),
+		digitalocean.New(door),
+		tracker.New(door),
+	}
+}
+
+func (s *Server) door() dialect.Door {
+	return dialect.Door{
+		Access:   s.cfg.Directory,
+		Recorder: s.cfg.Ingest,
+		Reader:   &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
+		Now:      s.cfg.Now,
+		NewID:    func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+	}
+}
+
+// Serve accepts requests on a listener until Stop.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.app.Listener(l); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// Stop stops accepting, and returns when running requests ended or ctx did.
+func (s *Server) Stop(ctx context.Context) error {
+	if err := s.app.ShutdownWithContext(ctx); err != nil {
+		return fmt.Errorf("server: %w", err)
+	}
+	return nil
+}
+
+// dialectOf returns whose envelope errors on a path have: the native API's where nobody's is.
+func (s *Server) dialectOf(path string) dialect.Dialect {
+	path = strings.ToLower(path)
+	for _, p := range s.byPrefix {
+		if strings.HasPrefix(path, p.path) {
+			return p.dialect
+		}
+	}
+	return s.dialectOf("/v1/")
+}
+
+// writeError is where every failed request ends: the dialect of its path tells it.
+func (s *Server) writeError(c *fiber.Ctx, err error) error {
+	if e := (*fiber.Error)(nil); !errors.As(err, &e) && schema.KindOf(err) == schema.Internal {
+		s.cfg.Logger.Error("request failed", "method", c.Method(), "route", routeOf(c),
+			"error", err)
+	}
+	d := s.dialectOf(c.Path())
+	if err := d.WriteError(c, err); err != nil {
+		s.cfg.Logger.Error("error was not told", "dialect", d.Name, "error", err)
+		return c.SendStatus(fiber.StatusInternalServerError)
+	}
+	return nil
+}
+
+// routeOf names a request without its secrets: Memori's token is part of the path.
+func routeOf(c *fiber.Ctx) string {
+	if path := c.Route().Path; path != "/" {
+		return path
+	}
+	return "none"
+}
