@@ -1,0 +1,126 @@
+// Package digitalocean serves DigitalOcean's GenAI agent usage, so that its client libraries read
+// an agent's tokens from the ledger unchanged.
+package digitalocean
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/dialect"
+)
+
+type api struct{ door dialect.Door }
+
+// New returns the dialect. It does nothing until its routes are mounted.
+func New(door dialect.Door) dialect.Dialect {
+	d := &api{door: door}
+	return dialect.Dialect{
+		Name:       "digitalocean",
+		Prefixes:   []string{"/v2/"},
+		Mount:      d.mount,
+		WriteError: d.writeError,
+	}
+}
+
+// mount registers the route in both spellings: the reference has the hyphen, its own curl sample
+// does not.
+func (d *api) mount(r fiber.Router) {
+	r.Get("/v2/gen-ai/agents/:uuid/usage", d.usage)
+	r.Get("/v2/genai/agents/:uuid/usage", d.usage)
+}
+
+func (d *api) usage(c *fiber.Ctx) error {
+	snapshot := d.door.Access.Snapshot()
+	caller, err := callerOf(c, snapshot)
+	if err != nil {
+		return err
+	}
+	agent, err := agentOf(c, snapshot, caller)
+	if err != nil {
+		return err
+	}
+	asked, err := decodeInterval(c.Query("start"), c.Query("stop"), d.door.Now())
+	if err != nil {
+		return err
+	}
+	used, err := d.read(c.UserContext(), agent, asked)
+	if err != nil {
+		return err
+	}
+	return respond(c, fiber.StatusOK, d.requestID(c), encodeUsage(agent.ID, asked, used))
+}
+
+func callerOf(c *fiber.Ctx, s *access.Snapshot) (access.Caller, error) {
+	if token, ok := dialect.Bearer(c); ok {
+		caller, ok := s.Caller(token, schema.AccessToken, schema.AppPassword)
+		if ok {
+			return caller, nil
+		}
+	}
+	return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "unknown bearer token")
+}
+
+// agentOf returns the agent of the path. An id that is malformed, unknown or another
+// organization's is told apart by nobody.
+func agentOf(c *fiber.Ctx, s *access.Snapshot, caller access.Caller) (schema.Agent, error) {
+	if id, ok := decodeAgent(c.Params("uuid")); ok {
+		agent, ok := s.Agent(id)
+		if ok && agent.Organization == caller.Organization {
+			return agent, nil
+		}
+	}
+	return schema.Agent{}, schema.Errorf(schema.NotFound, "uuid", "no such agent")
+}
+
+func (d *api) read(
+	ctx context.Context, agent schema.Agent, asked interval,
+) (dialect.AgentUsage, error) {
+	from, to := asked.bounds()
+	if !from.IsZero() && !from.Before(to) {
+		return dialect.AgentUsage{From: from}, nil // no microsecond lies in it
+	}
+	return d.door.Reader.AgentUsage(ctx, dialect.AgentUsageParams{
+		Organization: agent.Organization,
+		Agent:        agent.ID,
+		From:         from,
+		To:           to,
+	})
+}
+
+func (d *api) writeError(c *fiber.Ctx, err error) error {
+	status, retryAfter, answer := encodeError(err)
+	answer.RequestID = d.requestID(c)
+	if status == fiber.StatusUnauthorized {
+		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
+	}
+	if retryAfter > 0 {
+		seconds := (retryAfter + time.Second - 1) / time.Second
+		c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(int64(seconds), 10))
+	}
+	return respond(c, status, answer.RequestID, answer)
+}
+
+// requestID returns the id the server gave the request, or makes one.
+func (d *api) requestID(c *fiber.Ctx) string {
+	if id := c.GetRespHeader(fiber.HeaderXRequestID); id != "" {
+		return strings.Clone(id)
+	}
+	return d.door.NewID().String()
+}
+
+func respond(c *fiber.Ctx, status int, requestID string, answer any) error {
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	c.Set(fiber.HeaderXRequestID, requestID)
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+	return c.Status(status).Send(body)
+}
