@@ -1,0 +1,128 @@
+package queries
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+var (
+	catalogVersion = ask("catalog_version", bindNone, func(v *uint64) []any { return []any{v} })
+
+	organizations = ask("organizations", bindNone, func(o *schema.Organization) []any {
+		return []any{
+			&o.ID, &o.Name, &o.Tenant,
+			&o.Stripe.Customer, &o.Stripe.Meter, &o.Stripe.SubscriptionItem,
+		}
+	})
+	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name} })
+
+	memberships = ask("memberships", bindNone, func(m *membershipRow) []any {
+		return []any{&m.organization, &m.user, &m.role, &m.active}
+	})
+	agents = ask("agents", bindNone, func(a *schema.Agent) []any {
+		return []any{&a.ID, &a.Organization, &a.Name, &a.Owner}
+	})
+	services = ask("services", bindNone, func(s *schema.Service) []any { return []any{&s.Name} })
+
+	credentials = ask("credentials", bindNone, func(c *credentialRow) []any {
+		return []any{&c.kind, &c.hash, &c.organization, &c.user, &c.agent}
+	})
+	textModelCosts = ask("text_model_costs", bindNone, func(r *schema.Rate) []any {
+		return []any{
+			&r.ID, &r.Model, &r.UsageType, &r.Provider,
+			&r.ProviderUSDPerMillion, &r.BilledUSDPerMillion, &r.From,
+		}
+	})
+)
+
+type membershipRow struct {
+	organization, user uuid.UUID
+	role               int8 // the number of an Enum8
+	active             bool
+}
+
+type credentialRow struct {
+	kind                      int8 // the number of an Enum8
+	hash                      string
+	organization, user, agent uuid.UUID
+}
+
+// CatalogVersion returns the version of the newest change, 0 before the first.
+func (q *Queries) CatalogVersion(ctx context.Context) (uint64, error) {
+	version, _, err := first(ctx, q.conn, catalogVersion, none{})
+	return version, err
+}
+
+// LoadCatalog reads the whole catalog, without what is retired, each table in the order of its key.
+// The version is read first: a change that lands in between is then seen as newer than what was
+// loaded, and loaded again.
+func (q *Queries) LoadCatalog(ctx context.Context) (schema.Catalog, error) {
+	var c schema.Catalog
+	var err error
+	if c.Version, err = q.CatalogVersion(ctx); err != nil {
+		return schema.Catalog{}, err
+	}
+	var members []membershipRow
+	var secrets []credentialRow
+	for _, load := range []func() error{
+		loading(ctx, q, organizations, &c.Organizations),
+		loading(ctx, q, users, &c.Users),
+		loading(ctx, q, memberships, &members),
+		loading(ctx, q, agents, &c.Agents),
+		loading(ctx, q, services, &c.Services),
+		loading(ctx, q, credentials, &secrets),
+		loading(ctx, q, textModelCosts, &c.Rates),
+	} {
+		if err := load(); err != nil {
+			return schema.Catalog{}, err
+		}
+	}
+	for _, m := range members {
+		c.Memberships = append(c.Memberships, schema.Membership{
+			Organization: m.organization, User: m.user,
+			Role: schema.Role(m.role), Active: m.active,
+		})
+	}
+	for _, s := range secrets {
+		credential, err := s.credential()
+		if err != nil {
+			return schema.Catalog{}, err
+		}
+		c.Credentials = append(c.Credentials, credential)
+	}
+	return c, nil
+}
+
+// loading returns what fills into with the answer to a question without parameters.
+func loading[R any](
+	ctx context.Context, q *Queries, asked question[none, R], into *[]R,
+) func() error {
+	return func() (err error) {
+		*into, err = collect(ctx, q.conn, asked, none{})
+		return err
+	}
+}
+
+func (r credentialRow) credential() (schema.Credential, error) {
+	c := schema.Credential{
+		Kind:         schema.CredentialKind(r.kind),
+		Organization: r.organization, User: r.user, Agent: r.agent,
+	}
+	b, err := hex.DecodeString(r.hash)
+	if err != nil || len(b) != len(c.Hash) {
+		return c, errors.New("credentials: secret_sha256 is not 64 hexadecimal digits")
+	}
+	copy(c.Hash[:], b)
+	return c, nil
+}
+
+func hashText(h schema.SecretHash) string { return hex.EncodeToString(h[:]) }
+
+// errVersion is a change that nobody would see.
+var errVersion = fmt.Errorf("%s: the version must be over 0", insertCatalogChanges)

@@ -1,0 +1,97 @@
+package queries_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+func exampleCatalog(t *testing.T) schema.Catalog {
+	t.Helper()
+	rate := schema.Rate{
+		Model: "gpt-4o-mini", UsageType: schema.Input, Provider: "OpenAI",
+		ProviderUSDPerMillion: usd(t, "0.15"), BilledUSDPerMillion: usd(t, "0.195"),
+		From: at(t, "2024-07-18T00:00:00.000001Z"),
+	}
+	rate.ID = schema.RateID(rate)
+	return schema.Catalog{
+		Organizations: []schema.Organization{{
+			ID: named("acme"), Name: hostile, Tenant: "www.acme.example",
+			Stripe: schema.StripeMapping{Customer: "cus_1", Meter: "m", SubscriptionItem: "si"},
+		}},
+		Users: []schema.User{{ID: named("ada"), Name: "Ada"}},
+		Memberships: []schema.Membership{{
+			Organization: named("acme"), User: named("ada"), Role: schema.Admin, Active: true,
+		}},
+		Agents: []schema.Agent{{
+			ID: named("agent"), Organization: named("acme"), Name: "Helper", Owner: named("ada"),
+		}},
+		Services: []schema.Service{{Name: "transcription"}},
+		Credentials: []schema.Credential{
+			{
+				Kind: schema.AgentSecret, Hash: schema.HashSecret("a"),
+				Organization: named("acme"), Agent: named("agent"),
+			},
+			{
+				Kind: schema.AppPassword, Hash: schema.HashSecret("b"),
+				Organization: named("acme"), User: named("ada"),
+			},
+		},
+		Rates: []schema.Rate{rate},
+	}
+}
+
+func TestCatalogReadsBackAsSaved(t *testing.T) {
+	t.Parallel()
+	_, q := open(t)
+	check := func(want schema.Catalog) {
+		t.Helper()
+		got, err := q.LoadCatalog(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(schema.USD{})); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	save := func(c queries.CatalogChange) {
+		t.Helper()
+		c.At, c.Actor, c.Summary = time.UnixMicro(1_800_000_000_000_001), "ada", hostile
+		if err := q.SaveCatalog(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(schema.Catalog{})
+
+	want := exampleCatalog(t)
+	want.Version = 41
+	for range 2 { // saving again changes nothing
+		save(queries.CatalogChange{Upsert: want, Version: 41})
+		check(want)
+	}
+
+	want.Users[0].Name = "Ada Lovelace"
+	retired := want.Credentials[1]
+	want.Credentials = want.Credentials[:1]
+	want.Version = 42
+	save(queries.CatalogChange{
+		Upsert:  schema.Catalog{Users: want.Users},
+		Retire:  schema.Catalog{Credentials: []schema.Credential{retired}},
+		Version: 42,
+	})
+	check(want)
+
+	if v, err := q.CatalogVersion(t.Context()); err != nil || v != 42 {
+		t.Errorf("CatalogVersion = %d, %v, want 42", v, err)
+	}
+	if err := q.SaveCatalog(t.Context(), queries.CatalogChange{}); err == nil {
+		t.Error("a change without a version was saved")
+	}
+}
+
+// hostile is text that breaks whoever splits, quotes or ends strings by hand.
+const hostile = "a'b\"c\\d\te\nf\rg\x00h`i{j:String}k?l$1m;--n\u2028😀"

@@ -1,0 +1,31 @@
+-- A batch of the ledger. The views behind it fill every rollup.
+INSERT INTO usage_events
+(
+    organization_id,
+    event_id,
+    revision,
+    entry,
+    event_time,
+    ingest_time,
+    user_id,
+    agent_id,
+    service,
+    channel,
+    api_name,
+    endpoint,
+    provider,
+    provider_endpoint,
+    provider_key,
+    model,
+    chargeable,
+    purpose,
+    usage_type,
+    ordinal,
+    quantity,
+    provider_cost,
+    billed_cost,
+    rate_id,
+    pricing,
+    node,
+    sequence
+)

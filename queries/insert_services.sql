@@ -1,0 +1,7 @@
+-- Services, each a new version of its row.
+INSERT INTO services
+(
+    name,
+    retired,
+    version
+)

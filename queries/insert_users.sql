@@ -1,0 +1,8 @@
+-- Users, each a new version of its row.
+INSERT INTO users
+(
+    id,
+    name,
+    retired,
+    version
+)

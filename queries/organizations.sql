@@ -1,0 +1,11 @@
+-- Every organization.
+SELECT
+    id,
+    name,
+    tenant,
+    stripe_customer,
+    stripe_meter,
+    stripe_subscription_item
+FROM organizations FINAL
+WHERE NOT retired
+ORDER BY id

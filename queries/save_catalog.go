@@ -1,0 +1,115 @@
+package queries
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// CatalogChange is what a change of the catalog writes. Its catalogs' own versions are not used.
+type CatalogChange struct {
+	Upsert schema.Catalog // rows that are new or differ
+	Retire schema.Catalog // rows that no longer count; their key fields suffice
+
+	// Version orders changes and must be over every earlier one's. Two nodes that choose the same
+	// at once would hide one change from those who saw the other: microseconds since 1970, and at
+	// least one more than the newest version, keep them apart.
+	Version uint64
+	At      time.Time
+	Actor   string // who, for the record
+	Summary string // what, for the record
+}
+
+// SaveCatalog writes a change: its rows, then its version. When it fails nobody is told of the
+// change, though some of its rows may be there: the same change can be saved again.
+func (q *Queries) SaveCatalog(ctx context.Context, c CatalogChange) error {
+	if c.Version == 0 {
+		return errVersion
+	}
+	tables := catalogRows(c.Upsert, false, c.Version)
+	for i, t := range catalogRows(c.Retire, true, c.Version) {
+		tables[i].rows = append(tables[i].rows, t.rows...)
+	}
+	tables = append(tables, tableRows{insertCatalogChanges, [][]any{
+		{c.Version, c.At.UTC(), c.Actor, c.Summary},
+	}})
+	for _, t := range tables {
+		if err := q.insertRows(ctx, t); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+const insertCatalogChanges = "insert_catalog_changes"
+
+// tableRows is what one insert of a small table writes.
+type tableRows struct {
+	name string // of the .sql file, without .sql
+	rows [][]any
+}
+
+// catalogRows returns the rows of each table of the catalog, the tables always in one order.
+func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
+	end := []any{retired, version}
+	return []tableRows{
+		{"insert_organizations", rowsOf(c.Organizations, end, func(o schema.Organization) []any {
+			return []any{
+				o.ID, o.Name, o.Tenant,
+				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem,
+			}
+		})},
+		{"insert_users", rowsOf(c.Users, end, func(u schema.User) []any {
+			return []any{u.ID, u.Name}
+		})},
+		{"insert_memberships", rowsOf(c.Memberships, end, func(m schema.Membership) []any {
+			return []any{m.Organization, m.User, int8(max(m.Role, schema.Member)), m.Active}
+		})},
+		{"insert_agents", rowsOf(c.Agents, end, func(a schema.Agent) []any {
+			return []any{a.ID, a.Organization, a.Name, a.Owner}
+		})},
+		{"insert_services", rowsOf(c.Services, end, func(s schema.Service) []any {
+			return []any{s.Name}
+		})},
+		{"insert_credentials", rowsOf(c.Credentials, end, func(s schema.Credential) []any {
+			return []any{int8(s.Kind), hashText(s.Hash), s.Organization, s.User, s.Agent}
+		})},
+		{"insert_text_model_costs", rowsOf(c.Rates, end, func(r schema.Rate) []any {
+			return []any{
+				r.ID, r.Model, r.UsageType, r.Provider,
+				r.ProviderUSDPerMillion.Decimal(), r.BilledUSDPerMillion.Decimal(), r.From.UTC(),
+			}
+		})},
+	}
+}
+
+func rowsOf[T any](items []T, end []any, row func(T) []any) [][]any {
+	rows := make([][]any, 0, len(items))
+	for _, item := range items {
+		rows = append(rows, append(row(item), end...))
+	}
+	return rows
+}
+
+// insertRows writes rows of a small table row by row: clickhouse-go converts the values.
+func (q *Queries) insertRows(ctx context.Context, t tableRows) error {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
+	out, err := q.conn.PrepareBatch(ctx, sqlFile(t.name+".sql"))
+	if err != nil {
+		return err
+	}
+	for _, row := range t.rows {
+		if err := out.Append(row...); err != nil {
+			return errors.Join(err, out.Abort())
+		}
+	}
+	return out.Send()
+}

@@ -1,0 +1,6 @@
+-- Every external service.
+SELECT
+    name
+FROM services FINAL
+WHERE NOT retired
+ORDER BY name

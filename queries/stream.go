@@ -1,0 +1,141 @@
+package queries
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// sqlFile returns the text of a file of this package.
+func sqlFile(name string) string {
+	text, err := files.ReadFile(name)
+	if err != nil {
+		panic(err) // a file that is named here and was not embedded: a test finds it
+	}
+	return string(text)
+}
+
+// question is a .sql file with the types on both sides of it.
+type question[P, R any] struct {
+	name string // of the file, without .sql
+	text string
+	// bind returns the value of each parameter the file names.
+	bind func(P) []any
+	// into returns where the columns of a row go, in the file's order.
+	into func(*R) []any
+	// settings, when not nil, are the question's own.
+	settings clickhouse.Settings
+}
+
+func ask[P, R any](name string, bind func(P) []any, into func(*R) []any) question[P, R] {
+	return question[P, R]{name: name, text: sqlFile(name + ".sql"), bind: bind, into: into}
+}
+
+// with returns the question with settings of its own.
+func (q question[P, R]) with(settings clickhouse.Settings) question[P, R] {
+	q.settings = settings
+	return q
+}
+
+// none is the parameters of a question without any.
+type none struct{}
+
+func bindNone(none) []any { return nil }
+
+// errStop ends a stream early without an error.
+var errStop = errors.New("stop")
+
+// stream asks the question and hands each row to each, whose error ends it. It is the only place
+// that calls Query, Scan, Close and Err.
+func stream[P, R any](
+	ctx context.Context, conn driver.Conn, q question[P, R], params P, each func(R) error,
+) (err error) {
+	if q.settings != nil {
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(q.settings))
+	}
+	rows, err := conn.Query(ctx, q.text, q.bind(params)...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", q.name, err)
+	}
+	defer func() {
+		if e := rows.Close(); e != nil && err == nil {
+			err = fmt.Errorf("%s: close: %w", q.name, e)
+		}
+	}()
+	var row, zero R
+	into := q.into(&row)
+	for rows.Next() {
+		row = zero
+		if err := rows.Scan(into...); err != nil {
+			return fmt.Errorf("%s: scan: %w", q.name, err)
+		}
+		if err := each(row); err != nil {
+			if errors.Is(err, errStop) {
+				return nil
+			}
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("%s: %w", q.name, err)
+	}
+	return nil
+}
+
+// collect asks the question and returns its rows.
+func collect[P, R any](
+	ctx context.Context, conn driver.Conn, q question[P, R], params P,
+) ([]R, error) {
+	var all []R
+	err := stream(ctx, conn, q, params, func(row R) error {
+		all = append(all, row)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// first asks the question and returns its first row, and false when it has none.
+func first[P, R any](
+	ctx context.Context, conn driver.Conn, q question[P, R], params P,
+) (row R, ok bool, err error) {
+	err = stream(ctx, conn, q, params, func(r R) error {
+		row, ok = r, true
+		return errStop
+	})
+	return row, ok && err == nil, err
+}
+
+// The parameters of our questions, by their ClickHouse type.
+
+func text(name, value string) any { return clickhouse.Named(name, value) }
+
+func id(name string, value uuid.UUID) any { return clickhouse.Named(name, value.String()) }
+
+func number(name string, value uint64) any { return clickhouse.Named(name, value) }
+
+// moment is a DateTime64(6, 'UTC').
+func moment(name string, value time.Time) any {
+	return clickhouse.DateNamed(name, value, clickhouse.MicroSeconds)
+}
+
+// second is a DateTime('UTC').
+func second(name string, value time.Time) any {
+	return clickhouse.DateNamed(name, value, clickhouse.Seconds)
+}
+
+// day is a Date.
+func day(name string, value time.Time) any {
+	return clickhouse.Named(name, value.UTC().Format(time.DateOnly))
+}

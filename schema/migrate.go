@@ -1,0 +1,208 @@
+package schema
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
+	chmigrate "github.com/golang-migrate/migrate/v4/database/clickhouse"
+	"github.com/golang-migrate/migrate/v4/source"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Versions of the database are kept here. Its engine is stated because the library's default,
+// TinyLog, can be torn by a crash.
+const (
+	migrationsTable  = "schema_migrations"
+	migrationsEngine = "MergeTree"
+)
+
+// Another node may be migrating the same database: a version that is dirty now is looked at again
+// until it is clean or dirtyWait has passed.
+const (
+	dirtyWait  = 10 * time.Second
+	dirtyPause = 100 * time.Millisecond
+)
+
+// Migrate brings the database that options name to the newest schema and returns how many
+// migrations it applied; a second call applies none. It gives up between two statements when ctx
+// ends.
+//
+// Several nodes may call it at once: ClickHouse has no lock to take, so every migration is one
+// statement that may run twice (IF NOT EXISTS, IF EXISTS), and a node that meets another's
+// half-done migration waits for it. What a crash between a statement and its record leaves is a
+// dirty version; the error then says how to go on.
+func Migrate(ctx context.Context, options *clickhouse.Options, logger *slog.Logger) (int, error) {
+	m, err := openMigrator(options)
+	if err != nil {
+		return 0, err
+	}
+	defer m.close()
+	before, err := m.cleanVersion(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if newest := m.newest(); before > newest {
+		return 0, fmt.Errorf("migrate: the database has version %d, this program knows %d: "+
+			"run the program that made it, or a newer one", before, newest)
+	}
+	for {
+		err = m.up(ctx)
+		// Another node's record came between ours: its statement is as harmless to repeat as ours.
+		if dirty := (migrate.ErrDirty{}); !errors.As(err, &dirty) {
+			break
+		}
+		if _, err = m.cleanVersion(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
+	after, err := m.cleanVersion(ctx)
+	if err != nil {
+		return 0, err
+	}
+	applied := m.between(before, after)
+	logger.Info("schema migrated", "applied", applied, "version", after)
+	return applied, nil
+}
+
+// migrator is golang-migrate over this package's migrations and one database.
+type migrator struct {
+	driver   database.Driver
+	migrate  *migrate.Migrate
+	versions []int // all known, ascending
+}
+
+func openMigrator(options *clickhouse.Options) (*migrator, error) {
+	src, err := iofs.New(migrations, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	versions, err := sourceVersions(src)
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	driver, err := openVersionTable(options)
+	if err != nil {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
+	m, err := migrate.NewWithInstance("iofs", src, "clickhouse", driver)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate: %w", err), driver.Close())
+	}
+	return &migrator{driver: driver, migrate: m, versions: versions}, nil
+}
+
+// openVersionTable opens a connection of its own, because golang-migrate closes what it is given.
+// It makes the version table; when another node made it in between, the second try finds it.
+func openVersionTable(options *clickhouse.Options) (database.Driver, error) {
+	own := *options
+	own.Settings = maps.Clone(options.Settings)
+	if own.Settings == nil {
+		own.Settings = clickhouse.Settings{}
+	}
+	own.Settings["async_insert"] = 0 // a version counts when it is stored, not when it is queued
+	var err error
+	for range 2 {
+		db := clickhouse.OpenDB(&own)
+		var driver database.Driver
+		driver, err = chmigrate.WithInstance(db, &chmigrate.Config{
+			MigrationsTable:       migrationsTable,
+			MigrationsTableEngine: migrationsEngine,
+		})
+		if err == nil {
+			return driver, nil
+		}
+		err = errors.Join(err, db.Close())
+	}
+	return nil, err
+}
+
+func sourceVersions(src source.Driver) ([]int, error) {
+	v, err := src.First()
+	var versions []int
+	for err == nil {
+		versions = append(versions, int(v))
+		v, err = src.Next(v)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return versions, nil
+}
+
+func (m *migrator) newest() int { return m.versions[len(m.versions)-1] }
+
+// between counts the known versions in (from, to].
+func (m *migrator) between(from, to int) int {
+	n := 0
+	for _, v := range m.versions {
+		if v > from && v <= to {
+			n++
+		}
+	}
+	return n
+}
+
+// cleanVersion returns the database's version, -1 for an empty database. A dirty one that stays
+// dirty is an error.
+func (m *migrator) cleanVersion(ctx context.Context) (int, error) {
+	deadline := time.Now().Add(dirtyWait)
+	for {
+		version, dirty, err := m.driver.Version()
+		if err != nil {
+			return 0, fmt.Errorf("migrate: version: %w", err)
+		}
+		if !dirty {
+			return version, nil
+		}
+		if time.Now().After(deadline) {
+			return 0, dirtyError(version)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("migrate: version %d is being applied elsewhere: %w",
+				version, ctx.Err())
+		case <-time.After(dirtyPause):
+		}
+	}
+}
+
+func dirtyError(version int) error {
+	return fmt.Errorf("migrate: version %d was begun and not finished, by a program that died or "+
+		"a statement that failed: see why in that program's log, then record the version before "+
+		"it with `INSERT INTO %s VALUES (%d, 0, toUnixTimestamp64Nano(now64(9)))` and migrate "+
+		"again; its statement may run twice", version, migrationsTable, max(version-1, -1))
+}
+
+func (m *migrator) up(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case m.migrate.GracefulStop <- true:
+		default:
+		}
+	})
+	defer stop()
+	err := m.migrate.Up()
+	if errors.Is(err, migrate.ErrNoChange) {
+		err = nil
+	}
+	return errors.Join(err, ctx.Err())
+}
+
+func (m *migrator) close() {
+	_, _ = m.migrate.Close() // sources are embedded, and the database's work is done
+}
