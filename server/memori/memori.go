@@ -1,0 +1,108 @@
+// Package memori serves Memori's consumption logs: what a tenant, a user or a memori (our
+// organization, user and agent) consumed by day or month.
+package memori
+
+import (
+	"encoding/json"
+	"sync/atomic"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
+)
+
+type api struct {
+	door     dialect.Door
+	requests atomic.Int64 // answers since start: the last requestID
+}
+
+// New returns the dialect. It does nothing until its routes are mounted.
+func New(door dialect.Door) dialect.Dialect {
+	d := &api{door: door}
+	return dialect.Dialect{
+		Name:       "memori",
+		Prefixes:   []string{"/api/v2/"},
+		Mount:      d.mount,
+		WriteError: d.writeError,
+	}
+}
+
+// mount leaves everything after the literal to decodePath: the token, dots and percent escapes in
+// it, and how many segments follow. The router matches literals in any case.
+func (d *api) mount(r fiber.Router) {
+	for path, s := range map[string]subject{
+		"/api/v2/TenantConsumptionLogs/*": tenantLogs,
+		"/api/v2/UserConsumptionLogs/*":   userLogs,
+		"/api/v2/MemoriConsumptionLogs/*": memoriLogs,
+	} {
+		r.Get(path, func(c *fiber.Ctx) error { return d.logs(c, s) })
+		r.Options(path, preflight)
+	}
+}
+
+func (d *api) logs(c *fiber.Ctx, s subject) error {
+	path, err := decodePath(c.Params("*"))
+	if err != nil {
+		return err
+	}
+	snapshot := d.door.Access.Snapshot()
+	caller, ok := snapshot.Caller(path.token, schema.LoginToken)
+	if !ok {
+		return schema.Errorf(schema.Unauthenticated, "strToken", "unknown token")
+	}
+	q, err := decodeQuestion(s, path)
+	if err != nil {
+		return err
+	}
+	params, err := authorize(snapshot, caller, q)
+	if err != nil {
+		return err
+	}
+	var rows []dialect.Consumption
+	if !q.empty {
+		if rows, err = d.door.Reader.ConsumptionLogs(c.UserContext(), params); err != nil {
+			return err
+		}
+	}
+	logs := encodeLogs(snapshot, params, rows)
+	return d.respond(c, listResponse{ConsumptionLogs: logs, ResultMessage: messageOK})
+}
+
+func (d *api) writeError(c *fiber.Ctx, err error) error {
+	code, message := encodeError(err)
+	return d.respond(c, listResponse{ResultCode: code, ResultMessage: message})
+}
+
+// respond writes any answer with HTTP 200: clients parse the body of every status and look at its
+// resultCode only.
+func (d *api) respond(c *fiber.Ctx, answer listResponse) error {
+	answer.RequestID = d.requests.Add(1)
+	answer.RequestDateTime = d.door.Now().UTC().Format(millisecondsUTC)
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	allowOrigin(c)
+	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
+	return c.Status(fiber.StatusOK).Send(body)
+}
+
+// preflight lets a browser send the request: the client asks for credentials and sets a
+// Content-Type on its GET.
+func preflight(c *fiber.Ctx) error {
+	allowOrigin(c)
+	c.Set(fiber.HeaderAccessControlAllowMethods, fiber.MethodGet)
+	c.Set(fiber.HeaderAccessControlAllowHeaders, "content-type")
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// allowOrigin lets any page read the answer. Nothing a browser adds by itself (a cookie) counts as
+// a credential here: the token is in the path, so a page that can ask holds it.
+func allowOrigin(c *fiber.Ctx) {
+	c.Vary(fiber.HeaderOrigin)
+	if origin := c.Get(fiber.HeaderOrigin); origin != "" {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, origin)
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+	}
+}
