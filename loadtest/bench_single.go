@@ -185,7 +185,7 @@ func (b *bench) agentChecks(agents int, from, to time.Time) []*check {
 // awaitExact waits until every check is equal and returns when that was seen; an error says that
 // one is not.
 func (b *bench) awaitExact(ctx context.Context, checks []*check) (time.Time, error) {
-	visible, err := awaitEqual(ctx, checks, b.config.wait)
+	visible, err := awaitEqual(ctx, b.con, checks, b.config.wait)
 	if err != nil {
 		return visible, err
 	}

@@ -87,7 +87,8 @@ func (c *client) send(
 		case resp.StatusCode() == http.StatusTooManyRequests,
 			resp.StatusCode() == http.StatusServiceUnavailable:
 			r.refused++
-			wait = retryAfter(string(resp.Header.Peek("Retry-After")), time.Now())
+			// Even "0" leaves the server a moment.
+			wait = max(retryAfter(string(resp.Header.Peek("Retry-After")), time.Now()), backoffFirst)
 			reason = statusError(resp)
 		case resp.StatusCode() == http.StatusBadGateway,
 			resp.StatusCode() == http.StatusGatewayTimeout:

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -209,9 +210,19 @@ func readBefore(ctx context.Context, checks []*check, limit time.Duration) error
 
 // awaitEqual reads until every check is equal, or one cannot become so any more, or the time is
 // up. It returns when the last of them was seen equal; whether all are is for the caller to ask.
-func awaitEqual(ctx context.Context, checks []*check, limit time.Duration) (time.Time, error) {
-	deadline := time.Now().Add(limit)
+func awaitEqual(
+	ctx context.Context, con console, checks []*check, limit time.Duration,
+) (time.Time, error) {
+	began := time.Now()
+	deadline := began.Add(limit)
 	pending := checks
+	var left atomic.Int64
+	left.Store(int64(len(pending)))
+	shown := startProgress(con.errs, con.terminal, progressEvery(con.terminal), func() string {
+		return fmt.Sprintf("waiting until sums are visible: %d of %d left, %v of %v",
+			left.Load(), len(checks), time.Since(began).Round(time.Second), limit)
+	})
+	defer shown.stop()
 	for {
 		readAll(ctx, pending)
 		seen := time.Now()
@@ -229,6 +240,7 @@ func awaitEqual(ctx context.Context, checks []*check, limit time.Duration) (time
 			return seen, err
 		}
 		pending = waiting
+		left.Store(int64(len(pending)))
 	}
 }
 

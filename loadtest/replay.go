@@ -180,11 +180,11 @@ func replay(ctx context.Context, con console, c *replayConfig, p *plan, sent []u
 	if err != nil {
 		return err
 	}
-	visible, err := awaitEqual(ctx, exact, c.wait)
+	visible, err := awaitEqual(ctx, con, exact, c.wait)
 	if err != nil {
 		return err
 	}
-	if _, err := awaitEqual(ctx, dayGrained, c.wait); err != nil {
+	if _, err := awaitEqual(ctx, con, dayGrained, c.wait); err != nil {
 		return err
 	}
 	if unequal(all) == 0 {
@@ -192,7 +192,7 @@ func replay(ctx context.Context, con console, c *replayConfig, p *plan, sent []u
 		if err := pause(ctx, c.settle); err != nil {
 			return err
 		}
-		if _, err := awaitEqual(ctx, all, c.wait); err != nil {
+		if _, err := awaitEqual(ctx, con, all, c.wait); err != nil {
 			return err
 		}
 	}
