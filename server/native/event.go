@@ -120,15 +120,18 @@ func (b *batch) id(field, s string, id *uuid.UUID) {
 	*id = parsed
 }
 
-// parseTime reads an RFC 3339 time, strictly (time.Parse takes a comma and a one-digit hour).
+// parseTime reads an RFC 3339 time. It looks closer than time.Parse, which takes a one-digit hour,
+// a comma before the fraction, and offsets of a day.
 func parseTime(s string) (time.Time, bool) {
-	const longest = 64 // characters: beyond it nothing but digits of the second's fraction
-	if len(s) > longest {
+	const shape = "2006-01-02T15:04:05Z"
+	if len(s) < len(shape) || s[13] != ':' || s[19] == ',' {
 		return time.Time{}, false
 	}
-	var buf [longest]byte
-	var t time.Time
-	if t.UnmarshalText(buf[:copy(buf[:], s)]) != nil {
+	if zone := s[len(s)-len("+00:00"):]; s[len(s)-1] != 'Z' && (zone[1:3] > "23" || zone[4:] > "59") {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
 		return time.Time{}, false
 	}
 	return t.UTC().Truncate(time.Microsecond), true

@@ -84,7 +84,11 @@ func originOf(t testing.TB, secret string, kind schema.CredentialKind, key strin
 	return origin{snapshot, caller, noon, counter(), key}
 }
 
-func adas(t testing.TB) origin { t.Helper(); return originOf(t, "ada-token", schema.AccessToken, "") }
+// adas is the origin of most requests: an admin's.
+func adas(t testing.TB) origin {
+	t.Helper()
+	return originOf(t, "ada-token", schema.AccessToken, "")
+}
 
 // ledger stands for the Recorder: it keeps what it is given and answers as it is told.
 type ledger struct {
@@ -119,7 +123,13 @@ func serve(l *ledger) *fiber.App {
 		Now:      func() time.Time { return noon.Add(123) }, // nanoseconds, which nothing keeps
 		NewID:    counter(),
 	})
-	app := fiber.New(fiber.Config{StreamRequestBody: true, ErrorHandler: d.WriteError})
+	app := fiber.New(fiber.Config{StreamRequestBody: true,
+		DisableStartupMessage: true,
+		ErrorHandler: func(c *fiber.Ctx, err error) error {
+			c.Context().SetConnectionClose() // the body may be unread
+			return d.WriteError(c, err)
+		},
+	})
 	d.Mount(app)
 	return app
 }
