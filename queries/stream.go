@@ -125,14 +125,17 @@ func id(name string, value uuid.UUID) any { return clickhouse.Named(name, value.
 
 func number(name string, value uint64) any { return clickhouse.Named(name, value) }
 
+// Times travel as text: their parameters name UTC, and clickhouse-go's epoch numbers are not read
+// as a DateTime when they have fewer than ten digits.
+
 // moment is a DateTime64(6, 'UTC').
 func moment(name string, value time.Time) any {
-	return clickhouse.DateNamed(name, value, clickhouse.MicroSeconds)
+	return clickhouse.Named(name, value.UTC().Format("2006-01-02 15:04:05.000000"))
 }
 
 // second is a DateTime('UTC').
 func second(name string, value time.Time) any {
-	return clickhouse.DateNamed(name, value, clickhouse.Seconds)
+	return clickhouse.Named(name, value.UTC().Format(time.DateTime))
 }
 
 // day is a Date.

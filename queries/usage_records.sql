@@ -1,0 +1,31 @@
+-- A page of an organization's counts of units, in current revisions, by time and id; of one user
+-- unless user is the zero id.
+SELECT
+    event_id,
+    user_id,
+    api_name,
+    endpoint,
+    quantity,
+    billed_cost,
+    provider_key,
+    event_time,
+    revision
+FROM usage_events
+WHERE organization_id = {organization:UUID}
+  AND usage_type = 'UNITS'
+  AND entry = 'record'
+  AND (user_id = {user:UUID} OR {user:UUID} = toUUID('00000000-0000-0000-0000-000000000000'))
+  AND (event_id, revision) NOT IN
+  (
+      SELECT
+          event_id,
+          revision
+      FROM usage_events
+      WHERE organization_id = {organization:UUID}
+        AND usage_type = 'UNITS'
+        AND entry = 'reversal'
+  )
+ORDER BY
+    event_time,
+    UUIDToNum(event_id) -- a UUID of ClickHouse's sorts by its second half first
+LIMIT {limit:UInt64} OFFSET {offset:UInt64}
