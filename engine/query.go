@@ -41,7 +41,7 @@ func (db *DB) runWhole(c *conn, req *request, out *response, native bool) error 
 		return err
 	}
 	data := db.lib.bytes(result)
-	if len(data) == 0 && native && req.statement.pure {
+	if len(data) == 0 && native && req.statement.repeatable {
 		return db.writeHeader(c, req, out, req.statement.sql, "RowBinaryWithNamesAndTypes")
 	}
 	_, err := out.Write(data)
@@ -185,17 +185,21 @@ func (db *DB) runPipe(c *conn, req *request, out *response, format string) error
 	}
 	defer pipe.Close()
 	s := req.statement
-	sql := s.sql[:s.bare] + "\nINTO OUTFILE " + quote(path) + " APPEND "
+	clause := "\nINTO OUTFILE " + quote(path) + " APPEND "
 	if s.bare == len(s.sql) {
-		sql += "FORMAT " + quoteName(format)
-	} else {
-		sql += s.sql[s.bare:]
+		clause += "FORMAT " + quoteName(format)
 	}
+	sql := s.sql[:s.bare] + clause + s.sql[s.bare:]
 	ended := make(chan error, 1)
 	go func() {
 		result := call(db.lib.query, c.raw(), sql, format, req.params)
 		defer db.lib.resultDestroy(result)
-		ended <- db.lib.failure(result)
+		err := db.lib.failure(result)
+		if e, ok := errors.AsType[*Exception](err); ok {
+			// The client reads its own SQL in a syntax error, not ours.
+			e.Message = strings.ReplaceAll(e.Message, clause, "")
+		}
+		ended <- err
 		// Nothing more comes: what is in the pipe is the rest.
 		_ = pipe.SetReadDeadline(time.Now())
 	}()

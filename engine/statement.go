@@ -31,12 +31,19 @@ type statement struct {
 	data string
 	// pure statements leave nothing behind in the session they ran in.
 	pure bool
+	// repeatable statements do nothing but answer, so they can be asked twice.
+	repeatable bool
 }
 
 // pureKeywords begin statements after which a connection may serve another request.
 var pureKeywords = map[string]bool{
 	"SELECT": true, "WITH": true, "FROM": true, "INSERT": true, "SHOW": true,
 	"DESCRIBE": true, "DESC": true, "EXPLAIN": true, "EXISTS": true,
+}
+
+// repeatableKeywords begin statements that answer from the engine's own state.
+var repeatableKeywords = map[string]bool{
+	"SHOW": true, "DESCRIBE": true, "DESC": true, "EXISTS": true,
 }
 
 // parseStatement finds a statement's kind and parts. It fails only on what the HTTP interface
@@ -50,7 +57,8 @@ func parseStatement(text string) (statement, error) {
 	if first.kind == tokenEnd {
 		return statement{}, &Exception{Code: codeSyntaxError, Message: "Empty query. (SYNTAX_ERROR)"}
 	}
-	s := statement{pure: first.kind == tokenWord && pureKeywords[strings.ToUpper(first.text)]}
+	keyword := strings.ToUpper(first.text)
+	s := statement{pure: pureKeywords[keyword], repeatable: repeatableKeywords[keyword]}
 	if first.is("INSERT") {
 		if insert, ok := parseInsert(lex); ok {
 			insert.pure = s.pure
