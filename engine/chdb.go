@@ -93,6 +93,18 @@ func loadLibrary(path string) (*library, error) {
 		}
 		return loaded.lib, nil
 	}
+	lib, err := openLibrary(path)
+	if err != nil {
+		return nil, err
+	}
+	// The engine would take SIGSEGV, SIGTERM and the rest away from the Go runtime.
+	lib.setSignalHandlers(0)
+	loaded.path, loaded.lib = path, lib
+	return lib, nil
+}
+
+// openLibrary binds the C API of the library at path.
+func openLibrary(path string) (*library, error) {
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
 	if err != nil {
 		return nil, fmt.Errorf("engine: library %s cannot be loaded (%s): %s",
@@ -107,13 +119,7 @@ func loadLibrary(path string) (*library, error) {
 		}
 		purego.RegisterFunc(field, symbol)
 	}
-	if err := checkVersion(path, lib.version()); err != nil {
-		return nil, err
-	}
-	// The engine would take SIGSEGV, SIGTERM and the rest away from the Go runtime.
-	lib.setSignalHandlers(0)
-	loaded.path, loaded.lib = path, lib
-	return lib, nil
+	return lib, checkVersion(path, lib.version())
 }
 
 // checkVersion refuses a libchdb of another release: its behaviour was never tried.

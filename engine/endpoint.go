@@ -16,6 +16,9 @@ type Endpoint struct {
 	PID      int    `json:"pid"`
 }
 
+// String leaves the password out, for logs and errors.
+func (e Endpoint) String() string { return fmt.Sprintf("%s (pid %d)", e.Addr, e.PID) }
+
 // ErrNoEngine means that no engine is running on a data directory.
 var ErrNoEngine = errors.New("no engine is running")
 

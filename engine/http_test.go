@@ -56,6 +56,16 @@ func do(
 // plainClient shows encodings instead of undoing them.
 var plainClient = &http.Client{Transport: &http.Transport{DisableCompression: true}}
 
+// postEncoded inserts CSV that is encoded, and asks for the answer in the same way.
+func postEncoded(t testing.TB, body []byte, encoding, name string) answer {
+	t.Helper()
+	return do(t, http.MethodPost, bytes.NewReader(body), func(r *http.Request) {
+		r.SetBasicAuth("default", shared.Password())
+		r.Header.Set("Content-Encoding", encoding)
+		r.Header.Set("Accept-Encoding", encoding)
+	}, "query=INSERT INTO "+name+" FORMAT CSV")
+}
+
 func text(s string) io.Reader { return strings.NewReader(s) }
 
 func TestStatementComesFromURLBodyOrBoth(t *testing.T) {

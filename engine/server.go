@@ -99,6 +99,11 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		_ = listener.Close()
 		return nil, err
 	}
+	return serve(ctx, db, listener, c), nil
+}
+
+// serve serves an open engine.
+func serve(ctx context.Context, db *DB, listener net.Listener, c Config) *Server {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Server{
 		db:       db,
@@ -117,7 +122,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		},
 	}
 	go func() { s.served <- s.http.Serve(listener) }()
-	return s, nil
+	return s
 }
 
 // listenError says which address and what to do.
@@ -141,6 +146,13 @@ func (s *Server) Version() string { return s.db.Version() }
 // Close stops accepting and waits for the queries in flight. When ctx ends first they are
 // cancelled, and Close returns ctx's error once they are gone.
 func (s *Server) Close(ctx context.Context) error {
+	err := s.closeHTTP(ctx)
+	s.db.Close()
+	return err
+}
+
+// closeHTTP is Close without the engine.
+func (s *Server) closeHTTP(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	s.cancel()
 	if err != nil {
@@ -152,7 +164,6 @@ func (s *Server) Close(ctx context.Context) error {
 		}
 	}
 	<-s.served
-	s.db.Close()
 	return err
 }
 
