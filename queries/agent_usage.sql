@@ -28,8 +28,12 @@ FROM
     FROM usage_events
     WHERE organization_id = {organization:UUID}
       AND agent_id = {agent:UUID}
-      AND (event_time >= {from:DateTime64(6, 'UTC')} AND event_time < {head_to:DateTime64(6, 'UTC')}
-        OR event_time >= {tail_from:DateTime64(6, 'UTC')} AND event_time < {to:DateTime64(6, 'UTC')})
+      AND (
+          event_time >= {from:DateTime64(6, 'UTC')}
+          AND event_time < {head_to:DateTime64(6, 'UTC')}
+          OR event_time >= {tail_from:DateTime64(6, 'UTC')}
+          AND event_time < {to:DateTime64(6, 'UTC')}
+      )
     GROUP BY
         usage_type,
         log_insights

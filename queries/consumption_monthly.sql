@@ -1,5 +1,5 @@
--- An organization's consumption by UTC month, user and agent in [from, to): a row for each usage type
--- and description of what was used. Of one user, of one agent, unless that id is the zero id.
+-- An organization's consumption by UTC month, user and agent in [from, to): a row for each usage
+-- type and description of what was used. Of one user, of one agent, unless that id is the zero id.
 SELECT
     month,
     user_id,

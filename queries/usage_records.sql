@@ -1,4 +1,4 @@
--- A page of an organization's counts of units, in current revisions, by time and id; of one user
+-- A page of an organization's counts of units, in current revisions, by time and id: of one user
 -- unless user is the zero id.
 SELECT
     event_id,

@@ -1,0 +1,66 @@
+package queries
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Asked is a question with parameters bound to it.
+type Asked struct {
+	Name string
+	Text string
+	Args []any
+}
+
+func asked[P, R any](q question[P, R], p P) Asked {
+	return Asked{Name: q.name, Text: q.text, Args: q.bind(p)}
+}
+
+// AllAsked returns every question this package asks, about one organization and agent (id) in a
+// range where the questions have one.
+func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
+	all := []Asked{
+		asked(agentUsage, AgentUsageParams{Organization: id, Agent: id, From: from, To: to}),
+		asked(agentFirstEvent, AgentFirstEventParams{Organization: id, Agent: id}),
+		asked(usageRecord, UsageRecordParams{Organization: id, Event: id}),
+		asked(usageRecords, UsageRecordsParams{Organization: id, Limit: 100}),
+		asked(consumptionDaily,
+			ConsumptionParams{Organization: id, Agent: id, From: from, To: to}),
+		asked(consumptionMonthly,
+			ConsumptionParams{Organization: id, From: from, To: to}),
+		asked(catalogVersion, none{}),
+		asked(organizations, none{}),
+		asked(users, none{}),
+		asked(memberships, none{}),
+		asked(agents, none{}),
+		asked(services, none{}),
+		asked(credentials, none{}),
+		asked(textModelCosts, none{}),
+		asked(verifyDimensions, VerifyParams{From: from, To: to}),
+		asked(verifyDuplicates, VerifyParams{From: from, To: to}),
+		asked(verifySequences, none{}),
+	}
+	for _, r := range rollups {
+		all = append(all, asked(r.asked, VerifyParams{From: from, To: to}))
+	}
+	return all
+}
+
+// AllInserted returns the names of the files that insert.
+func AllInserted() []string {
+	names := []string{insertEventsName, insertCatalogChanges}
+	for _, t := range catalogRows(CatalogChange{}.Upsert, false, 1) {
+		names = append(names, t.name)
+	}
+	return names
+}
+
+// EventColumns returns the names of an EventBatch's columns, in order.
+func EventColumns() []string {
+	var names []string
+	for _, c := range new(EventBatch).columns() {
+		names = append(names, c.name)
+	}
+	return names
+}
