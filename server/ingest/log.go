@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
+	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -87,6 +88,7 @@ type logFile struct {
 
 	mu   sync.RWMutex // held for writing only to replace wal
 	wal  *wal.WAL
+	meta *metadb.BoltMetaDB // the wal's own; its Close leaves it open and locked
 	node uuid.UUID
 	last uint64 // index of the newest acknowledged entry
 }
@@ -113,20 +115,20 @@ func openLog(dir string, disk types.VFS, logger *slog.Logger) (*logFile, error) 
 }
 
 func (l *logFile) open() error {
-	w, err := wal.Open(l.dir, wal.WithLogger(hclog.NewNullLogger()),
+	meta := &metadb.BoltMetaDB{}
+	w, err := wal.Open(l.dir, wal.WithLogger(hclog.NewNullLogger()), wal.WithMetaStore(meta),
 		wal.WithSegmentFiler(segment.NewFiler(l.dir, l.disk)))
 	if err != nil {
-		return fmt.Errorf("log: %w", err)
+		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
 	}
 	last, err := w.LastIndex()
-	if err != nil {
-		return errors.Join(fmt.Errorf("log: %w", err), w.Close())
+	if err == nil {
+		l.node, err = nodeOf(w)
 	}
-	node, err := nodeOf(w)
 	if err != nil {
-		return errors.Join(fmt.Errorf("log: %w", err), w.Close())
+		return errors.Join(fmt.Errorf("log: %w", err), w.Close(), meta.Close())
 	}
-	l.wal, l.last, l.node = w, last, node
+	l.wal, l.meta, l.last = w, meta, last
 	return nil
 }
 
@@ -150,7 +152,7 @@ func (l *logFile) reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	acknowledged := l.last
-	if err := l.wal.Close(); err != nil {
+	if err := errors.Join(l.wal.Close(), l.meta.Close()); err != nil {
 		l.logger.Warn("log did not close cleanly", "error", err)
 	}
 	if err := l.open(); err != nil {
@@ -170,7 +172,7 @@ func (l *logFile) reopen() error {
 func (l *logFile) close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return errors.Join(l.wal.Close(), l.lock.Close())
+	return errors.Join(l.wal.Close(), l.meta.Close(), l.lock.Close())
 }
 
 // append makes a sealed entry durable and returns its index.
