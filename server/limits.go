@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // smallBody is what a body may have without being counted: the connections' own buffers hold it.
@@ -47,15 +48,23 @@ func bodyWeight(c *fiber.Ctx) int64 {
 	return int64(length)
 }
 
+// drainMax is how much of a refused body is read and thrown away, so that its sender, who is still
+// sending, gets to see the answer. Beyond it the connection is closed.
+const drainMax = 256 << 20
+
 // observe counts a request and turns a panic into an internal error.
 func (s *Server) observe(c *fiber.Ctx) (err error) {
 	began := time.Now()
+	stream := dialect.TrackStream(c)
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 		if err != nil {
 			err = s.writeError(c, err)
+		}
+		if stream != nil && !stream.Drain(drainMax) {
+			c.Context().SetConnectionClose()
 		}
 		s.requests.observe(c.Method(), routeOf(c), c.Response().StatusCode(), time.Since(began))
 	}()

@@ -78,8 +78,14 @@ func apply(
 	if err := access.Conflict(have, change); err != nil {
 		return err
 	}
-	version := nextVersion(have.Version(), time.Now())
-	if err := q.SaveCatalog(ctx, change, version, "file", summary); err != nil {
+	now := time.Now()
+	if err := q.SaveCatalog(ctx, queries.CatalogChange{
+		Upsert:  change,
+		Version: nextVersion(have.Version(), now),
+		At:      now,
+		Actor:   "file",
+		Summary: summary,
+	}); err != nil {
 		return err
 	}
 	logger.Info("catalog changed", "file", name, "change", summary)
@@ -91,5 +97,3 @@ func apply(
 func nextVersion(newest uint64, now time.Time) uint64 {
 	return max(newest+1, uint64(now.UnixMicro()))
 }
-
-var _ access.Catalog = (*queries.Queries)(nil)

@@ -47,6 +47,7 @@ func startDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databa
 	}
 	s := engine.NewSupervisor(engine.SupervisorConfig{
 		Executable:  executable,
+		Args:        []string{"engine", "--data", c.data, "--follow-stdin"},
 		DataDir:     c.engineDir(),
 		LibraryPath: c.library,
 		Logger:      logger,

@@ -23,7 +23,7 @@ func runEngine(ctx context.Context, args []string, std streams) error {
 		LibraryPath: c.library,
 		DataDir:     c.engineDir(),
 		Listen:      listen,
-		Password:    os.Getenv("METERHOUSE_ENGINE_PASSWORD"),
+		Password:    os.Getenv(engine.PasswordEnv),
 		Logger:      c.logger(std),
 		ReadyLine:   std.out,
 	}

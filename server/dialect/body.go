@@ -43,10 +43,55 @@ func ReadBody(c *fiber.Ctx) ([]byte, error) {
 // rawBody reads the body as it came. fiber's own Body() is not used: on a decoding error it
 // returns the error's text as the body, and it inflates without a bound.
 func rawBody(c *fiber.Ctx) io.Reader {
+	if tracked, ok := c.Locals(streamKey{}).(*Stream); ok {
+		return tracked
+	}
 	if stream := c.Context().RequestBodyStream(); stream != nil {
 		return stream
 	}
 	return bytes.NewReader(c.Request().Body())
+}
+
+type streamKey struct{}
+
+// Stream is the part of a request's body that is still on its connection. What of it is left
+// there when the answer goes out would be read as the next request.
+type Stream struct {
+	r     io.Reader
+	ended bool
+}
+
+// prefetched is what fasthttp takes off the connection before it calls a handler.
+const prefetched = 8 << 10
+
+// TrackStream makes ReadBody read through the Stream it returns; nil when nothing of the body
+// can be left on the connection.
+func TrackStream(c *fiber.Ctx) *Stream {
+	stream := c.Context().RequestBodyStream()
+	if length := c.Request().Header.ContentLength(); stream == nil ||
+		length >= 0 && length <= prefetched {
+		return nil
+	}
+	s := &Stream{r: stream}
+	c.Locals(streamKey{}, s)
+	return s
+}
+
+// Read reads until the body's end, and not once beyond it: behind a chunked body fasthttp would
+// take the next request for a chunk.
+func (s *Stream) Read(p []byte) (int, error) {
+	if s.ended {
+		return 0, io.EOF
+	}
+	n, err := s.r.Read(p)
+	s.ended = errors.Is(err, io.EOF)
+	return n, err
+}
+
+// Drain discards what is left, at most max bytes, and reports whether that was all.
+func (s *Stream) Drain(max int64) bool {
+	_, _ = io.CopyN(io.Discard, s, max)
+	return s.ended
 }
 
 // readBounded reads r to its end; sizeHint is the expected length, negative when not known.

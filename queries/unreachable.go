@@ -1,0 +1,18 @@
+package queries
+
+import (
+	"context"
+	"errors"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// Unreachable reports whether an error says that ClickHouse could not be asked, rather than what
+// it answered: it is down, restarting, or the network between is.
+func Unreachable(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	exception := (*clickhouse.Exception)(nil)
+	return !errors.As(err, &exception)
+}

@@ -1,0 +1,142 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
+	"github.com/meterhouse/meterhouse/server/ingest"
+)
+
+// reader implements dialect.Reader.
+type reader struct {
+	queries *queries.Queries
+	ingest  *ingest.Ingest
+}
+
+func (r *reader) AgentUsage(
+	ctx context.Context, p dialect.AgentUsageParams,
+) (dialect.AgentUsage, error) {
+	usage := dialect.AgentUsage{From: p.From}
+	if p.From.IsZero() {
+		first, ok, err := r.queries.AgentFirstEvent(ctx, queries.AgentFirstEventParams{
+			Organization: p.Organization, Agent: p.Agent,
+		})
+		if err != nil {
+			return usage, unavailable(err)
+		}
+		if !ok || !first.Before(p.To) {
+			usage.From = p.To
+			return usage, nil
+		}
+		usage.From = first
+	}
+	rows, err := r.queries.AgentUsage(ctx, queries.AgentUsageParams{
+		Organization: p.Organization, Agent: p.Agent, From: usage.From, To: p.To,
+	})
+	if err != nil {
+		return usage, unavailable(err)
+	}
+	for _, row := range rows {
+		usage.Rows = append(usage.Rows, dialect.AgentUsageRow(row))
+	}
+	return usage, nil
+}
+
+// freshWait bounds how long a read waits for events that this node acknowledged to be stored.
+const freshWait = 5 * time.Second
+
+// UsageRecord looks twice where it has to: a record that is not there may be one this node
+// acknowledged a moment ago.
+func (r *reader) UsageRecord(
+	ctx context.Context, organization, id uuid.UUID,
+) (dialect.UsageRecord, error) {
+	p := queries.UsageRecordParams{Organization: organization, Event: id}
+	record, ok, err := r.queries.UsageRecord(ctx, p)
+	if err == nil && !ok && r.ingest.Pending() > 0 {
+		if err := r.flush(ctx); err != nil {
+			return dialect.UsageRecord{}, unavailable(err)
+		}
+		record, ok, err = r.queries.UsageRecord(ctx, p)
+	}
+	if err != nil {
+		return dialect.UsageRecord{}, unavailable(err)
+	}
+	if !ok {
+		return dialect.UsageRecord{}, schema.Errorf(schema.NotFound, "usage_id", "is unknown")
+	}
+	return usageRecord(record), nil
+}
+
+func (r *reader) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	return r.ingest.Flush(ctx)
+}
+
+func (r *reader) UsageRecords(
+	ctx context.Context, p dialect.UsageRecordsParams,
+) ([]dialect.UsageRecord, error) {
+	rows, err := r.queries.UsageRecords(ctx, queries.UsageRecordsParams{
+		Organization: p.Organization,
+		User:         p.User,
+		Offset:       uint64(p.Offset),
+		Limit:        uint64(p.Limit),
+	})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	records := make([]dialect.UsageRecord, len(rows))
+	for i, row := range rows {
+		records[i] = usageRecord(row)
+	}
+	return records, nil
+}
+
+func usageRecord(r queries.UsageRecord) dialect.UsageRecord {
+	return dialect.UsageRecord{
+		ID: r.ID, User: r.User, APIName: r.APIName, Endpoint: r.Endpoint, Units: r.Units,
+		CostUSD: r.CostUSD, ProviderKey: r.ProviderKey, Time: r.Time,
+	}
+}
+
+func (r *reader) ConsumptionLogs(
+	ctx context.Context, p dialect.ConsumptionLogsParams,
+) ([]dialect.Consumption, error) {
+	ask := r.queries.ConsumptionDaily
+	if p.Period == dialect.Monthly {
+		ask = r.queries.ConsumptionMonthly
+	}
+	rows, err := ask(ctx, queries.ConsumptionParams{
+		Organization: p.Organization, User: p.User, Agent: p.Agent, From: p.From, To: p.To,
+	})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	logs := make([]dialect.Consumption, len(rows))
+	for i, row := range rows {
+		logs[i] = dialect.Consumption(row)
+	}
+	return logs, nil
+}
+
+// readRetry is when to ask again after the database did not answer: it is restarting, as a rule.
+const readRetry = 2 * time.Second
+
+// unavailable tells a reader to come back when the database could not be reached; what it answered
+// with is internal.
+func unavailable(err error) error {
+	if !queries.Unreachable(err) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &schema.Error{
+		Kind:       schema.Unavailable,
+		Message:    "the database does not answer right now; try again",
+		RetryAfter: readRetry,
+	}
+}
