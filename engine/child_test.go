@@ -35,6 +35,7 @@ func runChild(part string) int {
 			DataDir:     dir,
 			Password:    os.Getenv(PasswordEnv),
 			LockWait:    wait,
+			Settings:    map[string]string{"max_server_memory_usage": "800000000"},
 			Logger:      slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			ReadyLine:   os.Stdout,
 			StopOnEOF:   os.Stdin,

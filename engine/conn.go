@@ -35,11 +35,24 @@ type session struct {
 	settings map[string]string
 }
 
-// key names sessions that are equal. Names and values cannot hold the separators unnoticed:
-// names are checked, and a value is quoted.
+// check refuses names of settings that are none in any version: they would become SQL.
+func (s session) check() error {
+	for name := range s.settings {
+		if !settingName.MatchString(name) {
+			return &Exception{
+				Code:    codeUnknownSetting,
+				Message: fmt.Sprintf("Unknown setting '%s'. (UNKNOWN_SETTING)", oneLine(name)),
+			}
+		}
+	}
+	return nil
+}
+
+// key names sessions that are equal, once they are checked: no name holds a separator then, and
+// values are quoted.
 func (s session) key() string {
 	var b strings.Builder
-	b.WriteString(s.database)
+	fmt.Fprintf(&b, "%q", s.database)
 	for _, name := range slices.Sorted(maps.Keys(s.settings)) {
 		fmt.Fprintf(&b, "\x00%s=%q", name, s.settings[name])
 	}
@@ -59,6 +72,9 @@ var settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
 // connect returns a session as asked for: one that was left in that very state, or a new one.
 // A used session is never altered, so nothing of one request can reach the next.
 func (db *DB) connect(s session) (*conn, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
 	key := s.key()
 	if c := db.pool.take(key); c != nil {
 		return c, nil
@@ -90,12 +106,6 @@ func (c *conn) prepare(s session) error {
 	var changes []string
 	for _, name := range slices.Sorted(maps.Keys(s.settings)) {
 		value := s.settings[name]
-		if !settingName.MatchString(name) {
-			return &Exception{
-				Code:    codeUnknownSetting,
-				Message: fmt.Sprintf("Unknown setting '%s'. (UNKNOWN_SETTING)", oneLine(name)),
-			}
-		}
 		if name == "log_comment" {
 			value = c.tag + value
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
@@ -18,6 +19,9 @@ type Endpoint struct {
 
 // String leaves the password out, for logs and errors.
 func (e Endpoint) String() string { return fmt.Sprintf("%s (pid %d)", e.Addr, e.PID) }
+
+// LogValue does the same for handlers that render fields.
+func (e Endpoint) LogValue() slog.Value { return slog.StringValue(e.String()) }
 
 // ErrNoEngine means that no engine is running on a data directory.
 var ErrNoEngine = errors.New("no engine is running")

@@ -70,7 +70,7 @@ func (h *handler) authenticate(w http.ResponseWriter, r *http.Request) bool {
 		Message: "default: Authentication failed: password is incorrect, or there is no user " +
 			"with such name. (AUTHENTICATION_FAILED)",
 	}
-	drain(w, r)
+	drain(w, r, strangerBytesMax)
 	if !given {
 		w.Header().Set("WWW-Authenticate", `Basic realm="ClickHouse server HTTP API"`)
 		writeStatus(w, http.StatusUnauthorized, e)
@@ -106,7 +106,7 @@ func orDefault(user string) string {
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	req, err := parseRequest(r)
 	if err != nil {
-		drain(w, r)
+		drain(w, r, drainBytesMax)
 		writeException(w, asException(err))
 		return
 	}
@@ -115,13 +115,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := newResponse(w, req, h.db)
 	if err != nil {
-		drain(w, r)
+		drain(w, r, drainBytesMax)
 		writeException(w, asException(err))
 		return
 	}
 	if err := h.run(r.Context(), req, out); err != nil {
 		if r.Context().Err() == nil {
-			drain(w, r)
+			drain(w, r, drainBytesMax)
 		}
 		h.log(req, err)
 		out.fail(err)
@@ -198,12 +198,13 @@ func (h *handler) log(req *request, err error) {
 // What a client is still sending when its request has failed is read, within bounds, before the
 // answer: a client that cannot finish writing may never read why.
 const (
-	drainBytesMax = 256 << 20
-	drainTime     = 5 * time.Second
+	drainBytesMax    = 256 << 20
+	strangerBytesMax = 1 << 20 // of someone without the password
+	drainTime        = 5 * time.Second
 )
 
-func drain(w http.ResponseWriter, r *http.Request) {
+func drain(w http.ResponseWriter, r *http.Request, bytesMax int64) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime))
-	_, _ = io.CopyN(io.Discard, r.Body, drainBytesMax)
+	_, _ = io.CopyN(io.Discard, r.Body, bytesMax)
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 }

@@ -169,8 +169,8 @@ func TestSettingsOfARequestAreItsOwn(t *testing.T) {
 	const ask = "SELECT getSetting('max_threads'), getSetting('max_block_size'), currentDatabase()"
 	plain := post(t, text(ask)).body
 	for range 3 {
-		if got := post(t, text(ask), "max_threads=7", "database=system").body; !strings.HasPrefix(got, "7\t") ||
-			!strings.HasSuffix(got, "\tsystem\n") {
+		got := post(t, text(ask), "max_threads=7", "database=system").body
+		if !strings.HasPrefix(got, "7\t") || !strings.HasSuffix(got, "\tsystem\n") {
 			t.Errorf("with settings: %q", got)
 		}
 		for _, sql := range []string{

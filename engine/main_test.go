@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -58,11 +60,9 @@ func libraryForTests() string {
 	if path := os.Getenv("LIBCHDB_PATH"); path != "" {
 		return path
 	}
-	path, err := FindLibrary("")
-	if err == nil {
-		return path
-	}
-	return "node_modules/@chdb/" + libraryPackage() + "/" + libraryFile
+	_, file, _, _ := runtime.Caller(0)
+	dir := filepath.Dir(file)
+	return filepath.Join(dir, "node_modules", "@chdb", libraryPackage(), libraryFile)
 }
 
 // options reach the shared engine.

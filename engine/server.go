@@ -39,7 +39,8 @@ type Config struct {
 	// ReadyLine gets the line "engine ready on ADDRESS" once requests are accepted. Run only.
 	ReadyLine io.Writer
 	// StopOnEOF stops Run when it ends: a parent gives the read end of a pipe, which the kernel
-	// closes when the parent dies.
+	// closes when the parent dies. Stdin is right for a child of Supervisor only: run from a
+	// shell's background or by an init system, stdin has ended before the engine began.
 	StopOnEOF io.Reader
 }
 

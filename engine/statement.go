@@ -55,7 +55,7 @@ func parseStatement(text string) (statement, error) {
 		first = lex.next()
 	}
 	if first.kind == tokenEnd {
-		return statement{}, &Exception{Code: codeSyntaxError, Message: "Empty query. (SYNTAX_ERROR)"}
+		return statement{}, syntaxError("Empty query")
 	}
 	keyword := strings.ToUpper(first.text)
 	s := statement{pure: pureKeywords[keyword], repeatable: repeatableKeywords[keyword]}
@@ -113,7 +113,7 @@ func (s *statement) scan(lex *lexer) (end int, err error) {
 		if last.is("INTO") && t.is("OUTFILE") || last.is("FROM") && t.is("INFILE") {
 			return 0, &Exception{
 				Code:    codeUnknownTypeOfQuery,
-				Message: "INTO OUTFILE and FROM INFILE are not allowed here. (UNKNOWN_TYPE_OF_QUERY)",
+				Message: "Files of the server's are not for queries. (UNKNOWN_TYPE_OF_QUERY)",
 			}
 		}
 		if atEnd {
@@ -128,13 +128,14 @@ func (s *statement) scan(lex *lexer) (end int, err error) {
 func onlyBlank(lex *lexer) error {
 	for t := lex.next(); t.kind != tokenEnd; t = lex.next() {
 		if t.kind != tokenMark || t.text != ";" {
-			return &Exception{
-				Code:    codeSyntaxError,
-				Message: "Syntax error (Multi-statements are not allowed). (SYNTAX_ERROR)",
-			}
+			return syntaxError("Syntax error (Multi-statements are not allowed)")
 		}
 	}
 	return nil
+}
+
+func syntaxError(what string) error {
+	return &Exception{Code: codeSyntaxError, Message: what + ". (SYNTAX_ERROR)"}
 }
 
 // parseInsert reads INSERT INTO [TABLE] name|FUNCTION f(…) [(columns)] [SETTINGS …] up to FORMAT

@@ -7,23 +7,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// wantStatement parses a text. Where there is no FORMAT clause, all of it is bare.
+func wantStatement(t *testing.T, text string, want statement) {
+	t.Helper()
+	got, err := parseStatement(text)
+	if err != nil {
+		t.Errorf("%s: %v", text, err)
+		return
+	}
+	if want.format == "" {
+		want.bare = len(want.sql)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(statement{})); diff != "" {
+		t.Errorf("%s\n%s", text, diff)
+	}
+}
+
 func TestParseStatement(t *testing.T) {
 	f := func(text string, want statement) {
 		t.Helper()
-		got, err := parseStatement(text)
-		if err != nil {
-			t.Errorf("%s: %v", text, err)
-			return
-		}
-		if want.kind == statementSelect && want.format == "" {
-			want.bare = len(want.sql)
-		}
-		if want.kind == statementOther && want.format == "" {
-			want.bare = len(want.sql)
-		}
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(statement{})); diff != "" {
-			t.Errorf("%s\n%s", text, diff)
-		}
+		wantStatement(t, text, want)
 	}
 	sel := func(sql string) statement {
 		return statement{kind: statementSelect, sql: sql, pure: true}
@@ -32,9 +35,6 @@ func TestParseStatement(t *testing.T) {
 		return statement{
 			kind: statementSelect, sql: sql, format: format, bare: bare, pure: true,
 		}
-	}
-	insert := func(sql, format, data string) statement {
-		return statement{kind: statementInsert, sql: sql, format: format, data: data, pure: true}
 	}
 	f("SELECT 1", sel("SELECT 1"))
 	f(" \n select 1 ; -- done", sel(" \n select 1"))
@@ -69,6 +69,16 @@ func TestParseStatement(t *testing.T) {
 		statement{sql: "WITH 1 AS x INSERT INTO t SELECT x", pure: true})
 	f("INSERT INTO t (SELECT 1)", statement{sql: "INSERT INTO t (SELECT 1)", pure: true})
 
+}
+
+func TestParseInsert(t *testing.T) {
+	f := func(text string, want statement) {
+		t.Helper()
+		wantStatement(t, text, want)
+	}
+	insert := func(sql, format, data string) statement {
+		return statement{kind: statementInsert, sql: sql, format: format, data: data, pure: true}
+	}
 	f("INSERT INTO t FORMAT Native", insert("INSERT INTO t", "Native", ""))
 	f("insert into t format CSV\n1;2\n", insert("insert into t", "CSV", "1;2\n"))
 	f("INSERT INTO t FORMAT CSV\r\n1", insert("INSERT INTO t", "CSV", "1"))
@@ -100,9 +110,9 @@ func TestStatementsThatAreRefused(t *testing.T) {
 	f("SELECT 1;; DROP TABLE t", "Multi-statements")
 	f("CREATE TABLE t (a UInt8); DROP TABLE t", "Multi-statements")
 	f("INSERT INTO t SELECT 1; DROP TABLE t", "Multi-statements")
-	f("SELECT 1 INTO OUTFILE 'x'", "INTO OUTFILE")
-	f("SELECT 1 INTO /* */ outfile 'x' FORMAT CSV", "INTO OUTFILE")
-	f("INSERT INTO t FROM INFILE 'x' FORMAT CSV", "FROM INFILE")
+	f("SELECT 1 INTO OUTFILE 'x'", "Files of the server")
+	f("SELECT 1 INTO /* */ outfile 'x' FORMAT CSV", "Files of the server")
+	f("INSERT INTO t FROM INFILE 'x' FORMAT CSV", "Files of the server")
 	if err := checkValues("(1, ';'), (2, 'x');  "); err != nil {
 		t.Error(err)
 	}

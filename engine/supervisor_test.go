@@ -101,6 +101,25 @@ func TestSupervisorRestartsAKilledEngine(t *testing.T) {
 	}
 }
 
+// The engine would obey any config.xml that lies about; settings of ours reach it.
+func TestEngineIsConfiguredByUsOnly(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("config.xml", []byte("<clickhouse><path>/elsewhere"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conn := connect(t, supervise(t, childConfig(t.TempDir())))
+	got := scalar[string](t, conn,
+		"SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage'")
+	if got != "800000000" {
+		t.Errorf("max_server_memory_usage is %s", got)
+	}
+	wantCode(t, conn.Exec(t.Context(),
+		"SELECT groupArray(number) FROM numbers(1000000000)"), 241)
+	if got := scalar[bool](t, conn, "SELECT getSetting('async_insert')"); got {
+		t.Error("async_insert is on")
+	}
+}
+
 func TestEngineEndsWithItsParent(t *testing.T) {
 	dir := t.TempDir()
 	parent := exec.Command(os.Args[0], dir)
