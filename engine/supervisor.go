@@ -23,9 +23,9 @@ const LibraryEnv = "LIBCHDB_PATH"
 type SupervisorConfig struct {
 	// Executable is the program, this one if empty.
 	Executable string
-	// Args are its arguments; "engine --data DataDir" if empty. The child must call Run with the
-	// password from PasswordEnv, stdout as ReadyLine and stdin as StopOnEOF, and write an error
-	// of Run as one line to stderr.
+	// Args are its arguments. They must make it call Run with DataDir, the password from
+	// PasswordEnv, stdout as ReadyLine and stdin as StopOnEOF, and write an error of Run as the
+	// last line of stderr.
 	Args []string
 	// Env is added to this process's environment.
 	Env []string
@@ -70,9 +70,6 @@ type Supervisor struct {
 func NewSupervisor(c SupervisorConfig) *Supervisor {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
-	}
-	if len(c.Args) == 0 {
-		c.Args = []string{"engine", "--data", c.DataDir}
 	}
 	if c.StartTimeout <= 0 {
 		c.StartTimeout = time.Minute
