@@ -1,8 +1,13 @@
 package queries
 
 import (
+	"io"
 	"time"
 
+	chproto "github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 	"github.com/google/uuid"
 )
 
@@ -64,3 +69,31 @@ func EventColumns() []string {
 	}
 	return names
 }
+
+// EncodeNative does everything of an insert that needs no server: it fills the columns of
+// clickhouse-go with a batch's and writes the block they make.
+func EncodeNative(w io.Writer, b *EventBatch) error {
+	block := proto.Block{ServerContext: &column.ServerContext{Timezone: time.UTC}}
+	for _, c := range b.columns() {
+		if err := block.AddColumn(c.name, column.Type(c.kind)); err != nil {
+			return err
+		}
+	}
+	if err := fill(nativeBatch{block: &block}, b.columns(), b.Rows(), &b.wire); err != nil {
+		return err
+	}
+	var buffer chproto.Buffer
+	if err := block.Encode(&buffer, 0); err != nil {
+		return err
+	}
+	_, err := w.Write(buffer.Buf)
+	return err
+}
+
+// nativeBatch is a driver.Batch of which only the columns are used.
+type nativeBatch struct {
+	driver.Batch
+	block *proto.Block
+}
+
+func (b nativeBatch) Columns() []column.Interface { return b.block.Columns }

@@ -128,7 +128,8 @@ func CountsTokens(usageType string) bool {
 // (a control character has no place in a name and breaks what is shown later).
 func CheckText(field, s string) error {
 	for i := range len(s) {
-		if s[i] < 0x20 || s[i] == 0x7f {
+		// U+0080 to U+009F are control characters too; their first byte is 0xC2.
+		if s[i] < 0x20 || s[i] == 0x7f || s[i] == 0xC2 && i+1 < len(s) && s[i+1]&0xE0 == 0x80 {
 			return Errorf(Invalid, field, "must not contain control characters")
 		}
 	}
@@ -146,7 +147,7 @@ func CheckText(field, s string) error {
 func ObfuscateKey(key string) string {
 	const head, tail, shortest = 3, 4, 12
 	n := utf8.RuneCountInString(key)
-	if n == 0 || n == head+tail+1 && isObfuscated(key, head) {
+	if n == 0 || n == head+tail+1 && utf8.ValidString(key) && isObfuscated(key, head) {
 		return key
 	}
 	if n < shortest {

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS usage_events
     pricing Enum8('unpriced' = 0, 'rated' = 1, 'given' = 2),
     node UUID,
     sequence UInt64 COMMENT 'of the event in the log of its node' CODEC(Delta, ZSTD),
-    dimension_id UInt64 MATERIALIZED sipHash64(
+    dimension_id UInt64 MATERIALIZED cityHash64(
         service, provider, provider_endpoint, provider_key, model, chargeable, purpose),
     INDEX event_id_filter event_id TYPE bloom_filter(0.01) GRANULARITY 1
 )

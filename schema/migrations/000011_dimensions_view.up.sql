@@ -1,16 +1,17 @@
--- Feeds dimensions from the ledger: a handful of rows per batch.
+-- Feeds dimensions from the ledger: a handful of rows per batch. LIMIT BY, because any row of an
+-- id will do and no aggregate has to carry seven strings.
 CREATE MATERIALIZED VIEW IF NOT EXISTS dimensions_view TO dimensions AS
 SELECT
     organization_id,
     dimension_id,
-    any(service) AS service,
-    any(provider) AS provider,
-    any(provider_endpoint) AS provider_endpoint,
-    any(provider_key) AS provider_key,
-    any(model) AS model,
-    any(chargeable) AS chargeable,
-    any(purpose) AS purpose
+    service,
+    provider,
+    provider_endpoint,
+    provider_key,
+    model,
+    chargeable,
+    purpose
 FROM usage_events
-GROUP BY
+LIMIT 1 BY
     organization_id,
     dimension_id

@@ -284,26 +284,26 @@ CREATE MATERIALIZED VIEW dimensions_view TO dimensions
 (
     `organization_id` UUID,
     `dimension_id` UInt64,
-    `service` String,
-    `provider` String,
-    `provider_endpoint` String,
-    `provider_key` String,
-    `model` String,
+    `service` LowCardinality(String),
+    `provider` LowCardinality(String),
+    `provider_endpoint` LowCardinality(String),
+    `provider_key` LowCardinality(String),
+    `model` LowCardinality(String),
     `chargeable` Bool,
-    `purpose` String
+    `purpose` LowCardinality(String)
 )
 AS SELECT
     organization_id,
     dimension_id,
-    any(service) AS service,
-    any(provider) AS provider,
-    any(provider_endpoint) AS provider_endpoint,
-    any(provider_key) AS provider_key,
-    any(model) AS model,
-    any(chargeable) AS chargeable,
-    any(purpose) AS purpose
+    service,
+    provider,
+    provider_endpoint,
+    provider_key,
+    model,
+    chargeable,
+    purpose
 FROM usage_events
-GROUP BY
+LIMIT 1 BY
     organization_id,
     dimension_id
 
@@ -390,7 +390,7 @@ CREATE TABLE usage_events
     `pricing` Enum8('unpriced' = 0, 'rated' = 1, 'given' = 2),
     `node` UUID,
     `sequence` UInt64 COMMENT 'of the event in the log of its node' CODEC(Delta(8), ZSTD(1)),
-    `dimension_id` UInt64 MATERIALIZED sipHash64(service, provider, provider_endpoint, provider_key, model, chargeable, purpose),
+    `dimension_id` UInt64 MATERIALIZED cityHash64(service, provider, provider_endpoint, provider_key, model, chargeable, purpose),
     INDEX event_id_filter event_id TYPE bloom_filter(0.01) GRANULARITY 1
 )
 ENGINE = MergeTree

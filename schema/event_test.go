@@ -1,0 +1,142 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+)
+
+func TestObfuscateKey(t *testing.T) {
+	t.Parallel()
+	f := func(key, want string) {
+		t.Helper()
+		got := ObfuscateKey(key)
+		if got != want {
+			t.Errorf("ObfuscateKey(%q) = %q, want %q", key, got, want)
+		}
+		if twice := ObfuscateKey(got); twice != got {
+			t.Errorf("ObfuscateKey(%q) = %q, again %q", key, got, twice)
+		}
+	}
+	f("", "")
+	f("a", "…")
+	f("12345678901", "…")
+	f("123456789012", "123…9012")
+	f("sk-live-abcd-efgh", "sk-…efgh")
+	f("…", "…")
+	f("sk-…abcd", "sk-…abcd")
+	f("éèêàâäùûüîïô", "éèê…ûüîï"[:len("éèê…")]+"üîïô")
+	f("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\ufffd\ufffd\ufffd…\ufffd\ufffd\ufffd\ufffd")
+}
+
+func FuzzObfuscateKey(f *testing.F) {
+	for _, s := range []string{"", "sk-…abcd", "sk-live-abcd-efgh", "\xff", "12345678901"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		got := ObfuscateKey(key)
+		if ObfuscateKey(got) != got {
+			t.Errorf("ObfuscateKey(%q) = %q changes again", key, got)
+		}
+		if n := utf8.RuneCountInString(got); n > 8 {
+			t.Errorf("ObfuscateKey(%q) = %q shows %d characters", key, got, n)
+		}
+		if !utf8.ValidString(got) {
+			t.Errorf("ObfuscateKey(%q) = %q is not UTF-8", key, got)
+		}
+	})
+}
+
+func TestUsageTypeValid(t *testing.T) {
+	t.Parallel()
+	f := func(s string, want bool) {
+		t.Helper()
+		if got := UsageTypeValid(s); got != want {
+			t.Errorf("UsageTypeValid(%q) = %v", s, got)
+		}
+	}
+	f("A", true)
+	f("A1_", true)
+	f(Input, true)
+	f(strings.Repeat("A", 64), true)
+	f(strings.Repeat("A", 65), false)
+	f("", false)
+	f("a", false)
+	f("1A", false)
+	f("_A", false)
+	f("A-B", false)
+	f("A\x00", false)
+	f("Ä", false)
+}
+
+func TestCountsTokens(t *testing.T) {
+	t.Parallel()
+	f := func(s string, want bool) {
+		t.Helper()
+		if got := CountsTokens(s); got != want {
+			t.Errorf("CountsTokens(%q) = %v", s, got)
+		}
+	}
+	for _, s := range []string{Input, Output, CachedInput, CacheWrite, Reasoning, OpenAITokens, "X_TOKENS"} {
+		f(s, true)
+	}
+	for _, s := range []string{"", "_TOKENS", "TOKENS", VapiSeconds, Units, "TOKENS_X"} {
+		f(s, false)
+	}
+}
+
+func TestCheckText(t *testing.T) {
+	t.Parallel()
+	f := func(s, want string) {
+		t.Helper()
+		err := CheckText("model", s)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("CheckText(%q): %v", s, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("CheckText(%q): %v, want %q", s, err, want)
+		case err != nil && (KindOf(err) != Invalid || !strings.HasPrefix(err.Error(), "model: ")):
+			t.Errorf("CheckText(%q): %v is not about the model", s, err)
+		}
+	}
+	f("", "")
+	f("gpt-4o mini 😀", "")
+	f(strings.Repeat("ü", TextMax), "")
+	f(strings.Repeat("ü", TextMax+1), "at most 256")
+	f("a\tb", "control")
+	f("a\x7fb", "control")
+	f("a\xffb", "UTF-8")
+	f("a\u0085b", "control")
+}
+
+func TestEventIDIsTheOrganizations(t *testing.T) {
+	t.Parallel()
+	a, b := uuid.New(), uuid.New()
+	if EventID(a, "k") != EventID(a, "k") {
+		t.Error("the same key has two ids")
+	}
+	if EventID(a, "k") == EventID(b, "k") || EventID(a, "k") == EventID(a, "K") {
+		t.Error("two keys have the same id")
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	t.Parallel()
+	f := func(err error, want Kind) {
+		t.Helper()
+		if got := KindOf(err); got != want {
+			t.Errorf("KindOf(%v) = %d, want %d", err, got, want)
+		}
+	}
+	f(nil, Internal)
+	f(errors.New("x"), Internal)
+	f(Errorf(NotFound, "", "no event %d", 7), NotFound)
+	f(fmt.Errorf("x: %w", Errorf(Invalid, "a", "b")), Invalid)
+	if got := Errorf(NotFound, "", "no event %d", 7).Error(); got != "no event 7" {
+		t.Errorf("Error() = %q", got)
+	}
+}
