@@ -127,7 +127,7 @@ func runBench(ctx context.Context, con console, args []string) error {
 		return err
 	}
 	c.run = runID(time.Now(), rand.Uint64())
-	b := &bench{config: &c, con: con, engine: e}
+	b := &bench{config: &c, con: con, engine: e, load: loadBefore()}
 	b.reads = newClient(c.target.base, readsAtOnce, c.target.timeout)
 	defer b.reads.close()
 	return b.all(ctx)
@@ -139,7 +139,8 @@ type bench struct {
 	con    console
 	reads  *client
 	engine *engine      // nil without one
-	serial atomic.Int64 // of the keys of single events
+	serial atomic.Int64 // of the events' keys
+	load   string       // of the machine, before the run
 }
 
 // A line is one line of the table.
@@ -155,17 +156,17 @@ type line struct {
 	refused      int64
 }
 
-// ratio is the median of the rounds' ratios; 0 without a reference.
-func (l *line) ratio() float64 {
-	if len(l.others) == 0 {
-		return 0
-	}
-	ratios := make([]float64, 0, len(l.ours))
-	for i := range l.ours {
+// ratios returns the rounds' ratios; none without a reference.
+func (l *line) ratios() []float64 {
+	var ratios []float64
+	for i := range l.others {
 		ratios = append(ratios, l.ours[i]/l.others[i])
 	}
-	return median(ratios)
+	return ratios
 }
+
+// ratio is the median of the rounds' ratios; 0 without a reference.
+func (l *line) ratio() float64 { return median(l.ratios()) }
 
 // missed says what is asked of a line and not reached; empty if nothing.
 func (l *line) missed() string {
@@ -240,11 +241,12 @@ func (b *bench) print(lines []*line) {
 		l.print(w)
 	}
 	fmt.Fprintf(w, "\nMedians of %d rounds, sides taking turns; the ratio is the median of the "+
-		"rounds' ratios. Single events: %d connections, %v a side.\nBatches: %s events a round, "+
+		"rounds' ratios, least and greatest in brackets.\nSingle events: %d connections, %v a side. "+
+		"Batches: %s events a round, "+
 		"%d a request, %d connections, until visible; latencies are those of the "+
-		"acknowledgements.\nMachine: %s.\n", b.config.rounds, b.config.connections,
+		"acknowledgements.\nMachine: %s%s.\n", b.config.rounds, b.config.connections,
 		b.config.duration, thousands(int64(b.config.events/b.config.batch*b.config.batch)),
-		b.config.batch, b.config.batchConnections, machine())
+		b.config.batch, b.config.batchConnections, machine(), b.load)
 	for _, l := range lines {
 		if l.refused > 0 {
 			fmt.Fprintf(w, "%s: %d requests were refused (429 or 503) and sent again or left out "+
@@ -257,7 +259,8 @@ func (l *line) print(w io.Writer) {
 	reference, ratio, asked := "—", "—", "—"
 	if len(l.others) > 0 {
 		reference = fmt.Sprintf("%s %s (%s)", rate(median(l.others)), l.unit, l.reference)
-		ratio = fmt.Sprintf("%.2f", l.ratio())
+		ratios := l.ratios()
+		ratio = fmt.Sprintf("%.2f (%.2f–%.2f)", l.ratio(), slices.Min(ratios), slices.Max(ratios))
 	}
 	if l.ratioMin > 0 {
 		asked = fmt.Sprintf("%.2f", l.ratioMin)

@@ -22,22 +22,25 @@ const (
 
 // A batchWork is a way to write many events.
 type batchWork struct {
+	name   string
 	title  string
 	format string
 	keyed  bool
 }
 
 func batchWorkOf(name string) batchWork {
+	work := batchWork{name: name, format: formatNDJSON}
 	switch name {
 	case "batch-array":
-		return batchWork{title: "batch writes, JSON array, until visible", format: formatArray}
+		work.title = "batch writes, JSON array, until visible"
+		work.format = formatArray
 	case "batch-ndjson-key":
-		return batchWork{
-			title: "batch writes, NDJSON with keys, until visible", format: formatNDJSON, keyed: true,
-		}
+		work.title = "batch writes, NDJSON with keys, until visible"
+		work.keyed = true
 	default:
-		return batchWork{title: "batch writes, NDJSON, until visible", format: formatNDJSON}
+		work.title = "batch writes, NDJSON, until visible"
 	}
+	return work
 }
 
 // A batchRequest is one request, written before the clock starts.
@@ -109,7 +112,7 @@ func (b *bench) ourBatches(
 ) (float64, error) {
 	from := time.Now().Truncate(quarterHour).Add(-batchSpan - quarterHour).UTC()
 	agents := min(len(b.config.target.agents), max(events/b.config.batch, 1))
-	checks := b.agentChecks(agents, from, from.Add(batchSpan-time.Millisecond))
+	checks := b.agentChecks(agents, from, from.Add(batchSpan-time.Microsecond))
 	requests := b.writeBatches(work, max(events/b.config.batch, 1), from, checks)
 	if err := readBefore(ctx, checks, b.config.wait); err != nil {
 		return 0, err
@@ -172,11 +175,11 @@ func (b *bench) sendBatches(
 	c := newClient(b.config.target.base, b.config.batchConnections, b.config.target.timeout)
 	defer c.close()
 	var next, acked atomic.Int64
-	var m meter
+	m := meter{at: time.Now()}
 	shown := startProgress(b.con.errs, b.con.terminal, progressEvery(b.con.terminal),
 		func() string {
 			count := acked.Load()
-			return fmt.Sprintf("%s: %s events/s, %d of %d acknowledged", work.title,
+			return fmt.Sprintf("%s: %s events/s, %d of %d acknowledged", work.name,
 				rate(m.update(time.Now(), count)), count, len(requests)*b.config.batch)
 		})
 	var group sync.WaitGroup

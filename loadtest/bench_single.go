@@ -12,6 +12,7 @@ const quarterHour = 15 * time.Minute
 
 // A singleWork is a way to write one event.
 type singleWork struct {
+	name     string
 	title    string
 	path     string
 	body     func(dst []byte) []byte
@@ -22,7 +23,7 @@ type singleWork struct {
 
 func (b *bench) singleWork(name string) singleWork {
 	labels := newEventWriter(b.config.provider, b.config.model).labels
-	work := singleWork{path: "/v1/events", event: usage{"INPUT": 1200, "OUTPUT": 350}}
+	work := singleWork{name: name, path: "/v1/events", event: usage{"INPUT": 1200, "OUTPUT": 350}}
 	const tail = `,"usage":{"INPUT":1200,"OUTPUT":350}}`
 	switch name {
 	case "raia":
@@ -124,7 +125,7 @@ func (b *bench) blastShown(
 	ctx context.Context, blast *blast, what string, l *latencies,
 ) (*blasted, float64, error) {
 	var done atomic.Int64
-	var m meter
+	m := meter{at: time.Now()}
 	shown := startProgress(b.con.errs, b.con.terminal, progressEvery(b.con.terminal),
 		func() string {
 			count := done.Load()
@@ -148,12 +149,12 @@ func (b *bench) ourSingle(
 	// Whole quarter hours: reading them costs the server nothing that would disturb.
 	from := now.Add(-2 * time.Second).Truncate(quarterHour).UTC()
 	to := now.Add(blast.duration + 2*time.Minute).Truncate(quarterHour).
-		Add(quarterHour - time.Millisecond).UTC()
+		Add(quarterHour - time.Microsecond).UTC()
 	checks := b.agentChecks(len(blast.secrets), from, to)
 	if err := readBefore(ctx, checks, b.config.wait); err != nil {
 		return nil, err
 	}
-	result, _, err := b.blastShown(ctx, blast, work.title, l)
+	result, _, err := b.blastShown(ctx, blast, work.name, l)
 	if err != nil {
 		return nil, err
 	}

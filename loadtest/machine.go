@@ -21,6 +21,17 @@ func machine() string {
 		runtime.NumCPU(), model, runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
+// loadBefore tells how busy the machine is, for a benchmark beside other work is none; empty where
+// that is not known.
+func loadBefore() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) == 0 {
+		return ""
+	}
+	return ", load average before the run " + fields[0]
+}
+
 func cpuModel(r io.Reader) string {
 	scanner := bufio.NewScanner(r)
 	for scanner.Scan() {

@@ -11,6 +11,7 @@ import (
 const (
 	progressEveryTerminal = 200 * time.Millisecond
 	progressEveryPlain    = 5 * time.Second
+	progressColumns       = 79
 )
 
 // progress shows one changing line: rewritten in place on a terminal, else printed every few
@@ -53,8 +54,8 @@ func (p *progress) loop(every time.Duration) {
 
 func (p *progress) show() {
 	if p.terminal {
-		// Erase to the end: the last line may have been longer.
-		fmt.Fprintf(p.w, "\r%s\x1b[K", p.line())
+		// A line that wraps could not be rewritten. Erase to the end: the last may have been longer.
+		fmt.Fprintf(p.w, "\r%.*s\x1b[K", progressColumns, p.line())
 		return
 	}
 	fmt.Fprintln(p.w, p.line())

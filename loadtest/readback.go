@@ -48,12 +48,12 @@ type reader struct {
 	memori string // login token, for Memori's
 }
 
-// digitalOcean returns an agent's tokens of events with from <= time <= to, whole milliseconds.
+// digitalOcean returns an agent's tokens of events with from <= time <= to, whole microseconds.
 func (r *reader) digitalOcean(
 	ctx context.Context, agentID string, from, to time.Time,
 ) (usage, error) {
-	const millis = "2006-01-02T15:04:05.000Z"
-	query := url.Values{"start": {from.Format(millis)}, "stop": {to.Format(millis)}}
+	const instant = "2006-01-02T15:04:05.999999Z"
+	query := url.Values{"start": {from.Format(instant)}, "stop": {to.Format(instant)}}
 	path := "/v2/gen-ai/agents/" + url.PathEscape(agentID) + "/usage?" + query.Encode()
 	body, err := r.get(ctx, path, "Bearer "+r.token)
 	if err != nil {

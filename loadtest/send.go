@@ -63,6 +63,7 @@ func (s *sender) run(ctx context.Context, con console) error {
 	defer fail(nil)
 	defer s.client.close()
 	s.started = time.Now()
+	s.rate.at = s.started
 	shown := startProgress(con.errs, con.terminal, progressEvery(con.terminal), s.progress)
 	var group sync.WaitGroup
 	for range s.config.connections {
@@ -256,14 +257,15 @@ func (s *sender) progress() string {
 	left := "?"
 	if rate > 0 {
 		eta := time.Duration(float64(total-acked) / rate * float64(time.Second))
-		if !s.config.flat {
-			whole := time.Duration(float64(s.plan.duration()) / s.config.speedup)
-			eta = max(whole-now.Sub(s.started), 0)
+		whole := time.Duration(float64(s.plan.duration()) / s.config.speedup)
+		// The rhythm sets the end, unless the server has fallen behind it.
+		if rest := whole - now.Sub(s.started); !s.config.flat && rest > 0 {
+			eta = rest
 		}
 		left = eta.Round(time.Second).String()
 	}
-	return fmt.Sprintf("%.0f events/s, sent %d, acknowledged %d of %d (%d%%), retries %d, left %s",
-		rate, s.sent.Load(), acked, total, acked*100/total, s.refused.Load()+s.unknown.Load(), left)
+	return fmt.Sprintf("%.0f/s, sent %d, acknowledged %d of %d (%d%%), retries %d, left %s", rate,
+		s.sent.Load(), acked, total, acked*100/total, s.refused.Load()+s.unknown.Load(), left)
 }
 
 // print prints what the sending came to.
