@@ -382,7 +382,7 @@ CREATE TABLE usage_events
     `chargeable` Bool,
     `purpose` LowCardinality(String),
     `usage_type` LowCardinality(String),
-    `ordinal` UInt8 COMMENT 'position of the measurement in its event; 0 is counted as the event',
+    `ordinal` UInt8 COMMENT 'position of the measurement in its event, 0 is counted as the event',
     `quantity` Decimal(38, 6),
     `provider_cost` Decimal(38, 12),
     `billed_cost` Decimal(38, 12),

@@ -1,0 +1,54 @@
+# Meterhouse. `make help` lists the targets.
+SHELL := /bin/sh
+export CGO_ENABLED := 0
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+ENGINE := engine/node_modules/.fetched
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build everything and serve on 127.0.0.1:8080 with a demo catalog
+	bin/meterhouse serve --demo
+
+.PHONY: test
+test: engine ## run all tests, on the real engine
+	go test -timeout 15m ./...
+
+.PHONY: build
+build: engine ## build bin/meterhouse and bin/loadtest
+	go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/meterhouse ./cmd/meterhouse
+	go build -trimpath -o bin/loadtest ./loadtest
+
+.PHONY: engine
+engine: $(if $(LIBCHDB_PATH),,$(ENGINE)) ## fetch the engine library, unless LIBCHDB_PATH names one
+
+$(ENGINE): engine/package.json engine/package-lock.json engine/install.sh
+	@engine/install.sh
+
+.PHONY: check
+check: ## formatting, vet, staticcheck, tidy modules
+	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+.PHONY: fuzz
+fuzz: ## fuzz every decoder for FUZZTIME (30s)
+	@for file in $$(grep -rl --include='*_test.go' -E '^func Fuzz' .); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
+			echo "$$file $$name"; \
+			go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) ./$$(dirname $$file) || exit 1; \
+		done; \
+	done
+
+.PHONY: bench
+bench: build ## measure writes against their references; prints a table for docs/benchmarks.md
+	@loadtest/bench.sh
+
+.PHONY: clean
+clean: ## remove what was built, not the data
+	rm -rf bin engine/node_modules

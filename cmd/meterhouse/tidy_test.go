@@ -1,0 +1,269 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The architecture as a test: docs/architecture.md draws what this file holds.
+
+const module = "github.com/meterhouse/meterhouse"
+
+// mayImport names, for every package, the packages of ours it may import outside its tests.
+var mayImport = map[string][]string{
+	"schema":  {},
+	"engine":  {},
+	"queries": {"schema"},
+
+	"server/access":       {"schema"},
+	"server/dialect":      {"schema", "server/access"},
+	"server/raia":         {"schema", "server/access", "server/dialect"},
+	"server/memori":       {"schema", "server/access", "server/dialect"},
+	"server/digitalocean": {"schema", "server/access", "server/dialect"},
+	"server/tracker":      {"schema", "server/access", "server/dialect"},
+	"server/native":       {"schema", "server/access", "server/dialect"},
+	"server/ingest":       {"schema", "queries", "server/access", "server/dialect"},
+	"server": {
+		"schema", "queries", "server/access", "server/dialect", "server/ingest",
+		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
+	},
+	"cmd/meterhouse": {"schema", "queries", "engine", "server", "server/access", "server/ingest"},
+	"loadtest":       {},
+
+	// Packages that only tests import.
+	"schema/schematest":  {"schema", "engine"},
+	"server/dialecttest": {"*"},
+}
+
+// owners names who may import a library outside of tests.
+var owners = map[string][]string{
+	"github.com/gofiber/fiber":      {"server", "loadtest"}, // loadtest: the bare reference server
+	"github.com/ClickHouse":         {"schema", "queries"},
+	"github.com/golang-migrate":     {"schema"},
+	"github.com/stripe/stripe-go":   {"billing"},
+	"github.com/ebitengine/purego":  {"engine"},
+	"github.com/hashicorp/raft":     {"server/ingest"},
+	"github.com/prometheus":         {"server", "cmd"},
+	"github.com/testcontainers":     {"schema/schematest"},
+	"go.yaml.in/yaml":               {"server/access"},
+	"github.com/digitalocean/godo":  {},
+	"github.com/shopspring/decimal": {"schema", "queries"},
+}
+
+// engineCodec is below clickhouse-go: engine answers in its encodings, and never uses the client.
+const engineCodec = "github.com/ClickHouse/ch-go/"
+
+// sqlOwners may hold SQL in string literals; everybody else's is in queries/*.sql.
+var sqlOwners = []string{"schema", "queries", "engine", "loadtest"}
+
+var startsLikeSQL = regexp.MustCompile(
+	`^\s*(SELECT|INSERT INTO|ALTER TABLE|CREATE (TABLE|DATABASE|MATERIALIZED)|DROP TABLE|WITH \w+ AS)\b`)
+
+// sourceFile is one parsed file of the module.
+type sourceFile struct {
+	path, dir string // below the repository
+	test      bool
+	set       *token.FileSet
+	ast       *ast.File
+	text      string
+}
+
+func sources(t *testing.T) []sourceFile {
+	t.Helper()
+	var all []sourceFile
+	err := filepath.WalkDir(repository, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && (name == "node_modules" || strings.HasPrefix(name, ".") && len(name) > 2) {
+			return fs.SkipDir
+		}
+		if filepath.Ext(name) != ".go" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, path, text, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(repository, path)
+		if err != nil {
+			return err
+		}
+		all = append(all, sourceFile{
+			path: below, dir: filepath.Dir(below), test: strings.HasSuffix(name, "_test.go"),
+			set: set, ast: parsed, text: string(text),
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 50 {
+		t.Fatalf("only %d files found: this test looks in the wrong place", len(all))
+	}
+	return all
+}
+
+func TestArrowsPointOneWay(t *testing.T) {
+	for _, f := range sources(t) {
+		allowed, known := mayImport[f.dir]
+		if !known {
+			t.Errorf("%s: package %s is not in mayImport", f.path, f.dir)
+			continue
+		}
+		if f.test || slices.Contains(allowed, "*") {
+			continue
+		}
+		for _, i := range f.ast.Imports {
+			path := strings.Trim(i.Path.Value, `"`)
+			if ours, ok := strings.CutPrefix(path, module+"/"); ok {
+				if !slices.Contains(allowed, ours) {
+					t.Errorf("%s: %s may not import %s", f.path, f.dir, ours)
+				}
+				continue
+			}
+			checkOwner(t, f, path)
+		}
+	}
+}
+
+func checkOwner(t *testing.T, f sourceFile, path string) {
+	t.Helper()
+	if f.dir == "engine" && strings.HasPrefix(path, engineCodec) {
+		return
+	}
+	for library, dirs := range owners {
+		if !strings.HasPrefix(path, library) || slices.ContainsFunc(dirs, func(dir string) bool {
+			return f.dir == dir || strings.HasPrefix(f.dir, dir+"/")
+		}) {
+			continue
+		}
+		t.Errorf("%s: %s is only for %v", f.path, path, dirs)
+	}
+}
+
+func TestSQLIsInFiles(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || slices.ContainsFunc(sqlOwners, func(dir string) bool {
+			return f.dir == dir || strings.HasPrefix(f.dir, dir+"/")
+		}) {
+			continue
+		}
+		ast.Inspect(f.ast, func(n ast.Node) bool {
+			l, ok := n.(*ast.BasicLit)
+			if ok && l.Kind == token.STRING && startsLikeSQL.MatchString(strings.Trim(l.Value, "`\"")) {
+				t.Errorf("%s: SQL in a string", f.set.Position(l.Pos()))
+			}
+			return true
+		})
+	}
+}
+
+func TestFunctionsAreShort(t *testing.T) {
+	const linesMax = 70
+	for _, f := range sources(t) {
+		for _, d := range f.ast.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			if f.test { // a test may be one long table
+				continue
+			}
+			lines := f.set.Position(fn.End()).Line - f.set.Position(fn.Pos()).Line + 1
+			if lines > linesMax {
+				t.Errorf("%s: %s has %d lines", f.set.Position(fn.Pos()), fn.Name.Name, lines)
+			}
+		}
+	}
+}
+
+// Quantities and money are decimals: no float where they are made, kept or shown.
+func TestNoFloatsNearQuantities(t *testing.T) {
+	float := regexp.MustCompile(`\bfloat(32|64)\b`)
+	for _, f := range sources(t) {
+		exact := f.dir == "schema" || f.dir == "billing" || f.dir == "queries" ||
+			strings.HasPrefix(f.dir, "server/") && f.dir != "server/ingest"
+		if exact && !f.test && float.MatchString(withoutComments(f)) {
+			t.Errorf("%s: a float", f.path)
+		}
+	}
+}
+
+func TestBodiesAreReadInOnePlace(t *testing.T) {
+	body := regexp.MustCompile(`\bc\.(Body|BodyRaw|BodyParser)\(`)
+	for _, f := range sources(t) {
+		if !f.test && strings.HasPrefix(f.dir, "server") && body.MatchString(withoutComments(f)) {
+			t.Errorf("%s: a body is read by dialect.ReadBody only", f.path)
+		}
+	}
+}
+
+func withoutComments(f sourceFile) string {
+	text := []byte(f.text)
+	for _, group := range f.ast.Comments {
+		from, to := f.set.Position(group.Pos()).Offset, f.set.Position(group.End()).Offset
+		for i := from; i < to; i++ {
+			text[i] = ' '
+		}
+	}
+	return string(text)
+}
+
+func TestMigrationsComeInPairs(t *testing.T) {
+	ups, err := filepath.Glob(filepath.Join(repository, "schema/migrations/*.up.sql"))
+	if err != nil || len(ups) == 0 {
+		t.Fatalf("no migrations found: %v", err)
+	}
+	for _, up := range ups {
+		if _, err := os.Stat(strings.TrimSuffix(up, ".up.sql") + ".down.sql"); err != nil {
+			t.Errorf("%s has no way down: %v", filepath.Base(up), err)
+		}
+		text, err := os.ReadFile(up)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(text), "-- ") {
+			t.Errorf("%s does not say why", filepath.Base(up))
+		}
+	}
+}
+
+// One statement a file: golang-migrate and the HTTP interface would split or refuse several.
+func TestStatementsStandAlone(t *testing.T) {
+	for _, dir := range []string{"schema/migrations", "queries"} {
+		files, err := filepath.Glob(filepath.Join(repository, dir, "*.sql"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no .sql in %s: %v", dir, err)
+		}
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sql strings.Builder
+			for line := range strings.Lines(string(text)) {
+				if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+					sql.WriteString(line)
+				}
+			}
+			if strings.Contains(sql.String(), ";") {
+				t.Errorf("%s holds a semicolon", filepath.Base(path))
+			}
+		}
+	}
+}
