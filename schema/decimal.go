@@ -98,7 +98,8 @@ func (u USD) Append(dst []byte) []byte { return appendFixed(dst, u.n, USDScale) 
 
 // Floor returns the whole units in q, rounded down, clamped to int64.
 func (q Quantity) Floor() int64 {
-	n := new(big.Int).Div(q.n.Big(), big.NewInt(1_000_000)) // Euclidean: rounds down for a positive divisor
+	// Euclidean division rounds down for a positive divisor.
+	n := new(big.Int).Div(q.n.Big(), big.NewInt(1_000_000))
 	switch {
 	case n.IsInt64():
 		return n.Int64()

@@ -143,7 +143,7 @@ func CheckText(field, s string) error {
 }
 
 // ObfuscateKey hides a provider's API key: its first three and last four characters remain, and
-// nothing of a key shorter than twelve. An empty key stays empty. Obfuscating twice changes nothing.
+// nothing of a key shorter than twelve. An empty key stays empty. Twice is the same as once.
 func ObfuscateKey(key string) string {
 	const head, tail, shortest = 3, 4, 12
 	n := utf8.RuneCountInString(key)

@@ -29,8 +29,8 @@ func TestObfuscateKey(t *testing.T) {
 	f("sk-live-abcd-efgh", "sk-…efgh")
 	f("…", "…")
 	f("sk-…abcd", "sk-…abcd")
-	f("éèêàâäùûüîïô", "éèê…ûüîï"[:len("éèê…")]+"üîïô")
-	f("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\ufffd\ufffd\ufffd…\ufffd\ufffd\ufffd\ufffd")
+	f("éèêàâäùûüîïô", "éèê…üîïô")
+	f(strings.Repeat("\xff", 12), "\ufffd\ufffd\ufffd…\ufffd\ufffd\ufffd\ufffd")
 }
 
 func FuzzObfuscateKey(f *testing.F) {
@@ -81,7 +81,9 @@ func TestCountsTokens(t *testing.T) {
 			t.Errorf("CountsTokens(%q) = %v", s, got)
 		}
 	}
-	for _, s := range []string{Input, Output, CachedInput, CacheWrite, Reasoning, OpenAITokens, "X_TOKENS"} {
+	for _, s := range []string{
+		Input, Output, CachedInput, CacheWrite, Reasoning, OpenAITokens, "X_TOKENS",
+	} {
 		f(s, true)
 	}
 	for _, s := range []string{"", "_TOKENS", "TOKENS", VapiSeconds, Units, "TOKENS_X"} {
@@ -116,10 +118,11 @@ func TestCheckText(t *testing.T) {
 func TestEventIDIsTheOrganizations(t *testing.T) {
 	t.Parallel()
 	a, b := uuid.New(), uuid.New()
-	if EventID(a, "k") != EventID(a, "k") {
+	id := EventID(a, "k")
+	if again := EventID(a, string([]byte{'k'})); again != id {
 		t.Error("the same key has two ids")
 	}
-	if EventID(a, "k") == EventID(b, "k") || EventID(a, "k") == EventID(a, "K") {
+	if id == EventID(b, "k") || id == EventID(a, "K") {
 		t.Error("two keys have the same id")
 	}
 }
