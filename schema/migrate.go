@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -29,9 +30,10 @@ const (
 )
 
 // Another node may be migrating the same database: a version that is dirty now is looked at again
-// until it is clean or dirtyWait has passed.
+// until it is clean or dirtyWait has passed. Who waits too short repeats a statement that may be
+// repeated.
 const (
-	dirtyWait  = 10 * time.Second
+	dirtyWait  = 3 * time.Second
 	dirtyPause = 100 * time.Millisecond
 )
 
@@ -41,10 +43,10 @@ const (
 //
 // Several nodes may call it at once: ClickHouse has no lock to take, so every migration is one
 // statement that may run twice (IF NOT EXISTS, IF EXISTS), and a node that meets another's
-// half-done migration waits for it. What a crash between a statement and its record leaves is a
-// dirty version; the error then says how to go on.
+// half-done migration waits for it. A version that stays half done, because a program died between
+// a statement and its record or because the statement failed, is applied again.
 func Migrate(ctx context.Context, options *clickhouse.Options, logger *slog.Logger) (int, error) {
-	m, err := openMigrator(options)
+	m, err := openMigrator(options, logger)
 	if err != nil {
 		return 0, err
 	}
@@ -84,9 +86,10 @@ type migrator struct {
 	driver   database.Driver
 	migrate  *migrate.Migrate
 	versions []int // all known, ascending
+	logger   *slog.Logger
 }
 
-func openMigrator(options *clickhouse.Options) (*migrator, error) {
+func openMigrator(options *clickhouse.Options, logger *slog.Logger) (*migrator, error) {
 	src, err := iofs.New(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
@@ -103,7 +106,7 @@ func openMigrator(options *clickhouse.Options) (*migrator, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate: %w", err), driver.Close())
 	}
-	return &migrator{driver: driver, migrate: m, versions: versions}, nil
+	return &migrator{driver: driver, migrate: m, versions: versions, logger: logger}, nil
 }
 
 // openVersionTable opens a connection of its own, because golang-migrate closes what it is given.
@@ -157,8 +160,8 @@ func (m *migrator) between(from, to int) int {
 	return n
 }
 
-// cleanVersion returns the database's version, -1 for an empty database. A dirty one that stays
-// dirty is an error.
+// cleanVersion returns the database's version, -1 for an empty database. One that stays dirty is
+// taken back to the version before it.
 func (m *migrator) cleanVersion(ctx context.Context) (int, error) {
 	deadline := time.Now().Add(dirtyWait)
 	for {
@@ -170,7 +173,7 @@ func (m *migrator) cleanVersion(ctx context.Context) (int, error) {
 			return version, nil
 		}
 		if time.Now().After(deadline) {
-			return 0, dirtyError(version)
+			return m.takeBack(version)
 		}
 		select {
 		case <-ctx.Done():
@@ -181,11 +184,23 @@ func (m *migrator) cleanVersion(ctx context.Context) (int, error) {
 	}
 }
 
-func dirtyError(version int) error {
-	return fmt.Errorf("migrate: version %d was begun and not finished, by a program that died or "+
-		"a statement that failed: see why in that program's log, then record the version before "+
-		"it with `INSERT INTO %s VALUES (%d, 0, toUnixTimestamp64Nano(now64(9)))` and migrate "+
-		"again; its statement may run twice", version, migrationsTable, max(version-1, -1))
+// takeBack records that a dirty version was not applied and returns the version before it.
+func (m *migrator) takeBack(version int) (int, error) {
+	i, known := slices.BinarySearch(m.versions, version)
+	if !known {
+		return 0, fmt.Errorf("migrate: version %d was begun and not finished by another program: "+
+			"migrate with that one", version)
+	}
+	before := database.NilVersion
+	if i > 0 {
+		before = m.versions[i-1]
+	}
+	m.logger.Warn("schema version was begun and not finished, applying it again",
+		"version", version)
+	if err := m.driver.SetVersion(before, false); err != nil {
+		return 0, fmt.Errorf("migrate: take back version %d: %w", version, err)
+	}
+	return before, nil
 }
 
 func (m *migrator) up(ctx context.Context) error {

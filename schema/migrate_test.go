@@ -145,15 +145,52 @@ func TestNodesMayMigrateAtOnce(t *testing.T) {
 	}
 }
 
-func TestMigrateNamesADirtyVersion(t *testing.T) {
+// TestMigrateFinishesAnyVersion leaves every version as a program that died leaves it: begun,
+// every other one with its statement done.
+func TestMigrateFinishesAnyVersion(t *testing.T) {
+	t.Parallel()
+	want := dump(schematest.New(t))
+	ups := readMigrations(t, ".up.sql")
+	var wg sync.WaitGroup
+	for i := range ups {
+		db := schematest.NewEmpty(t)
+		for _, statement := range ups[:i+i%2] {
+			db.Exec(statement)
+		}
+		recordVersion(db, i+1, true)
+		wg.Go(func() {
+			applied, err := schema.Migrate(t.Context(), db.Options, quiet())
+			if err != nil || applied != len(ups)-i {
+				t.Errorf("version %d: applied %d, %v", i+1, applied, err)
+			}
+			if diff := cmp.Diff(want, dump(db)); diff != "" {
+				t.Errorf("version %d (-want +got):\n%s", i+1, diff)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestMigrateWaitsForAnother does not take back what another node may be at.
+func TestMigrateWaitsForAnother(t *testing.T) {
 	t.Parallel()
 	db := schematest.NewEmpty(t)
 	recordVersion(db, 7, true)
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // nobody is at work: do not wait
+	cancel()
 	_, err := schema.Migrate(ctx, db.Options, quiet())
 	if err == nil || !strings.Contains(err.Error(), "version 7") {
 		t.Errorf("Migrate on a dirty database: %v", err)
+	}
+}
+
+func TestMigrateLeavesAnUnknownVersion(t *testing.T) {
+	t.Parallel()
+	db := schematest.NewEmpty(t)
+	recordVersion(db, 9_999, true)
+	_, err := schema.Migrate(t.Context(), db.Options, quiet())
+	if err == nil || !strings.Contains(err.Error(), "version 9999") {
+		t.Errorf("Migrate on another program's database: %v", err)
 	}
 }
 
