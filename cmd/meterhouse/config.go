@@ -29,6 +29,7 @@ type config struct {
 	catalog    string
 	clickhouse secret
 	library    string
+	pprof      string
 	demo       bool
 	verbose    bool
 }

@@ -23,6 +23,9 @@ const (
 	drainGrace    = 4 * time.Second
 )
 
+// readHeaderTimeout ends connections to the profiles that say nothing.
+const readHeaderTimeout = 10 * time.Second
+
 // startTimeout bounds what serve waits for its database when it starts.
 const startTimeout = 2 * time.Minute
 
@@ -33,6 +36,7 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"`address` to accept requests on (METERHOUSE_LISTEN)")
 	f.StringVar(&c.catalog, "catalog", os.Getenv("METERHOUSE_CATALOG"),
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
+	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
 	if _, err := parse(f, args, 0, ""); err != nil {
 		return err
@@ -61,11 +65,19 @@ type node struct {
 	ingest    *ingest.Ingest
 	server    *server.Server
 	failed    chan error
+	stopPprof func() error
 }
 
 func (n *node) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	if n.config.pprof != "" {
+		stop, err := servePprof(n.config.pprof, n.logger)
+		if err != nil {
+			return err
+		}
+		n.stopPprof = stop
+	}
 	if err := os.MkdirAll(n.config.data, 0o700); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
@@ -180,6 +192,9 @@ func (n *node) stop() error {
 	}
 	if n.database != nil {
 		errs = append(errs, n.database.close())
+	}
+	if n.stopPprof != nil {
+		errs = append(errs, n.stopPprof())
 	}
 	return errors.Join(errs...)
 }
