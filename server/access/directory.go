@@ -73,8 +73,11 @@ func (d *Directory) Start() {
 	}()
 }
 
-// Stop ends what Start began.
+// Stop ends what Start began, if it did.
 func (d *Directory) Stop() {
+	if d.cancel == nil {
+		return
+	}
 	d.cancel()
 	<-d.done
 }
