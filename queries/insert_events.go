@@ -26,7 +26,7 @@ var errNoToken = errors.New("a batch needs a token")
 // The batch is one block, at most BatchRowsMax rows; an empty one is stored by doing nothing.
 func (q *Queries) InsertEvents(ctx context.Context, token string, batch *EventBatch) error {
 	if err := q.insertEvents(ctx, token, batch); err != nil {
-		return fmt.Errorf("%s: %w", insertEventsName, err)
+		return fmt.Errorf("%s: %w", insertEventsName, brief(err))
 	}
 	return nil
 }

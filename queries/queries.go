@@ -100,7 +100,7 @@ func (q *Queries) Close() error { return q.conn.Close() }
 // Ping returns nil when ClickHouse answers.
 func (q *Queries) Ping(ctx context.Context) error {
 	if err := q.conn.Ping(ctx); err != nil {
-		return fmt.Errorf("clickhouse: %w", err)
+		return fmt.Errorf("clickhouse: %w", brief(err))
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func stream[P, R any](
 	}
 	rows, err := conn.Query(ctx, q.text, q.bind(params)...)
 	if err != nil {
-		return fmt.Errorf("%s: %w", q.name, err)
+		return fmt.Errorf("%s: %w", q.name, brief(err))
 	}
 	defer func() {
 		if e := rows.Close(); e != nil && err == nil {
@@ -86,7 +86,7 @@ func stream[P, R any](
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("%s: %w", q.name, err)
+		return fmt.Errorf("%s: %w", q.name, brief(err))
 	}
 	return nil
 }

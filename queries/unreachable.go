@@ -3,6 +3,7 @@ package queries
 import (
 	"context"
 	"errors"
+	"net/url"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -15,4 +16,13 @@ func Unreachable(err error) bool {
 	}
 	exception := (*clickhouse.Exception)(nil)
 	return !errors.As(err, &exception)
+}
+
+// brief takes the address of a failed HTTP request out of an error: it holds every setting, which
+// is a page of text.
+func brief(err error) error {
+	if request := (*url.Error)(nil); errors.As(err, &request) {
+		return request.Err
+	}
+	return err
 }
