@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -91,7 +92,7 @@ func ParseFile(r io.Reader) (schema.Catalog, error) {
 	d := yaml.NewDecoder(bytes.NewReader(body))
 	d.KnownFields(true)
 	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
-		return schema.Catalog{}, fmt.Errorf("catalog: %w", err)
+		return schema.Catalog{}, fmt.Errorf("catalog: %w", fileError(err))
 	}
 	p := &parser{}
 	for i, o := range f.Organizations {
@@ -110,6 +111,17 @@ func ParseFile(r io.Reader) (schema.Catalog, error) {
 		return schema.Catalog{}, fmt.Errorf("catalog: %w", errors.Join(p.errs...))
 	}
 	return p.catalog, nil
+}
+
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// fileError says in one line, and without our names of types, what the YAML parser found.
+func fileError(err error) error {
+	e := (*yaml.TypeError)(nil)
+	if !errors.As(err, &e) {
+		return err
+	}
+	return errors.New(unknownField.ReplaceAllString(strings.Join(e.Errors, ", "), "$1 is unknown"))
 }
 
 func (p *parser) organization(at string, o fileOrganization) {
