@@ -98,5 +98,9 @@ func (d *database) stopEngine() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), engineGrace)
 	defer cancel()
-	return d.engine.Stop(ctx)
+	err := d.engine.Stop(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil // it was killed
+	}
+	return err
 }
