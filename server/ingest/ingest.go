@@ -41,7 +41,7 @@ type Config struct {
 	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
 	KeysMax       int           // recent idempotency keys in memory, per generation; default 500,000
 	BatchRowsMax  int           // a batch is closed at this many rows; default 50,000
-	BatchAge      time.Duration // or at this age; default 200 ms
+	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
 
 	disk types.VFS // where the log's segments are; tests put a failing one here
@@ -52,7 +52,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.QueueBytesMax, 64<<20)
 	setDefault(&c.KeysMax, 500_000)
 	setDefault(&c.BatchRowsMax, 50_000)
-	setDefault(&c.BatchAge, 200*time.Millisecond)
+	setDefault(&c.BatchAge, 400*time.Millisecond)
 	setDefault(&c.InsertTimeout, time.Minute)
 	if c.disk == nil {
 		c.disk = fs.New()
