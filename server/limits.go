@@ -55,7 +55,11 @@ const drainMax = 256 << 20
 // observe counts a request and turns a panic into an internal error.
 func (s *Server) observe(c *fiber.Ctx) (err error) {
 	began := time.Now()
-	stream := dialect.TrackStream(c)
+	framing := checkFraming(c.Request().Header.RawHeaders())
+	var stream *dialect.Stream
+	if framing == nil {
+		stream = dialect.TrackStream(c)
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
@@ -63,10 +67,13 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 		if err != nil {
 			err = s.writeError(c, err)
 		}
-		if stream != nil && !stream.Drain(drainMax) {
+		if framing != nil || stream != nil && !stream.Drain(drainMax) {
 			c.Context().SetConnectionClose()
 		}
 		s.requests.observe(c.Method(), routeOf(c), c.Response().StatusCode(), time.Since(began))
 	}()
+	if framing != nil {
+		return framing
+	}
 	return c.Next()
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -50,6 +51,10 @@ type Server struct {
 	bodies   *semaphore.Weighted
 	requests *requestMetrics
 	byPrefix []prefix
+
+	mu       sync.Mutex
+	listener net.Listener // of Serve
+	stopped  bool
 }
 
 type prefix struct {
@@ -87,7 +92,11 @@ func New(c Config) (*Server, error) {
 		ReadBufferSize:        headerBytes,
 		Concurrency:           connectionMax,
 		ErrorHandler:          s.writeError,
+
+		// A form would be read, and written to disk, before anyone is asked for a credential.
+		DisablePreParseMultipartForm: true,
 	})
+	s.app.Server().Handler = knownMethods(fiber.DefaultMethods, s.app.Server().Handler)
 	s.app.Use(s.observe, s.admit)
 	s.mountOperations()
 	for _, d := range dialects(s.door()) {
@@ -128,9 +137,16 @@ func (s *Server) door() dialect.Door {
 	}
 }
 
-// Serve accepts requests on a listener until Stop.
+// Serve accepts requests on a listener until Stop, which may have come first.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.app.Listener(l); err != nil {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return l.Close()
+	}
+	s.listener = l
+	s.mu.Unlock()
+	if err := s.app.Listener(listener{l}); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil
@@ -138,7 +154,14 @@ func (s *Server) Serve(l net.Listener) error {
 
 // Stop stops accepting, and returns when running requests ended or ctx did.
 func (s *Server) Stop(ctx context.Context) error {
-	if err := s.app.ShutdownWithContext(ctx); err != nil {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	err := s.app.ShutdownWithContext(ctx)
+	if s.listener != nil {
+		_ = s.listener.Close() // fasthttp does not know of one whose Serve is only just starting
+	}
+	if err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil

@@ -57,8 +57,10 @@ type streamKey struct{}
 // Stream is the part of a request's body that is still on its connection. What of it is left
 // there when the answer goes out would be read as the next request.
 type Stream struct {
-	r     io.Reader
-	ended bool
+	r      io.Reader
+	left   int // of a body whose length is known; negative: it is not
+	client interface{ Ended() bool }
+	ended  bool
 }
 
 // prefetched is what fasthttp takes off the connection before it calls a handler.
@@ -72,19 +74,31 @@ func TrackStream(c *fiber.Ctx) *Stream {
 		length >= 0 && length <= prefetched {
 		return nil
 	}
-	s := &Stream{r: stream}
+	s := &Stream{r: stream, left: c.Request().Header.ContentLength()}
+	s.client, _ = c.Context().Conn().(interface{ Ended() bool })
 	c.Locals(streamKey{}, s)
 	return s
 }
 
 // Read reads until the body's end, and not once beyond it: behind a chunked body fasthttp would
-// take the next request for a chunk.
+// take the next request for a chunk. A body whose client went before its end gets
+// io.ErrUnexpectedEOF, where fasthttp tells io.EOF, as if what had come were all of it.
 func (s *Stream) Read(p []byte) (int, error) {
 	if s.ended {
 		return 0, io.EOF
 	}
 	n, err := s.r.Read(p)
-	s.ended = errors.Is(err, io.EOF)
+	if s.left >= 0 {
+		s.left -= n
+	}
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	// Whoever has read a whole body asked nothing more of the connection, chunked or not.
+	if s.left > 0 || s.client != nil && s.client.Ended() {
+		return n, io.ErrUnexpectedEOF
+	}
+	s.ended = true
 	return n, err
 }
 

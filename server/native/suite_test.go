@@ -1,0 +1,104 @@
+package native_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialecttest"
+)
+
+func TestSuite(t *testing.T) {
+	dialecttest.Run(t, dialecttest.Suite{
+		Routes: []dialecttest.Route{{
+			Name: "POST /v1/events",
+			Kinds: []schema.CredentialKind{
+				schema.AccessToken, schema.AppPassword, schema.AgentSecret,
+			},
+			Request: func(s dialecttest.Secret, _ *dialecttest.Organization) dialecttest.Request {
+				return post(s, `{"usage":{"INPUT":1}}`)
+			},
+			Want: 201,
+			Body: func(quantity, text string) string {
+				return fmt.Sprintf(`{"usage":{"INPUT":%s},"model":%q,"provider_key":"sk-%s"}`,
+					quantity, text, text)
+			},
+		}},
+		Access:   rules,
+		Unknown:  "/v1/nothing",
+		Envelope: envelope,
+		Rejected: []int{400, 422},
+	})
+}
+
+func post(s dialecttest.Secret, body string) dialecttest.Request {
+	r := dialecttest.Request{Method: "POST", Path: "/v1/events", Body: body}
+	switch {
+	case s.Text == "":
+		return r
+	case s.Kind == schema.AgentSecret:
+		return r.With("Agent-Secret-Key", s.Text)
+	}
+	return r.With("Authorization", "Bearer "+s.Text)
+}
+
+// rules are whose usage a caller may write: the caller's own, a member's by an admin, an agent's
+// of the organization, and nobody else's.
+func rules(h *dialecttest.Harness) []dialecttest.Access {
+	row := func(who string, s dialecttest.Secret, member string, id uuid.UUID, want int,
+	) dialecttest.Access {
+		a := dialecttest.Access{Who: who, Want: want, Request: post(s, fmt.Sprintf(
+			`{"usage":{"INPUT":1},%q:%q}`, member, id))}
+		if want == 422 {
+			a.Shows = []string{fmt.Sprintf(`"field":%q`, member)}
+		}
+		return a
+	}
+	o, other := h.Acme, h.Globex
+	token := func(u dialecttest.User) dialecttest.Secret { return u.Secret(schema.AccessToken) }
+	const user, agent = "user_id", "agent_id"
+	own, colleagues := o.MembersAgent, o.AdminsAgent
+	batch := post(token(o.Admin), fmt.Sprintf(`[{"usage":{"A":1},"agent_id":%q},{"usage":{"A":1}}]`,
+		other.MembersAgent.ID))
+	batch.Path += "?atomic=true"
+	return []dialecttest.Access{
+		row("a member, own", token(o.Member), user, o.Member.ID, 201),
+		row("a member, an admin's", token(o.Member), user, o.Admin.ID, 422),
+		row("a member, a stranger's", token(o.Member), user, other.Member.ID, 422),
+		row("an admin, a member's", token(o.Admin), user, o.Member.ID, 201),
+		row("a superadmin, a member's", token(o.Superadmin), user, o.Member.ID, 201),
+		row("an admin, a former member's", token(o.Admin), user, o.Former.ID, 422),
+		row("an admin, a stranger's", token(o.Admin), user, other.Member.ID, 422),
+		row("an admin, nobody's", token(o.Admin), user, uuid.New(), 422),
+		row("a member, own agent", token(o.Member), agent, own.ID, 201),
+		row("a member, a colleague's agent", token(o.Member), agent, colleagues.ID, 201),
+		row("an admin, a stranger's agent", token(o.Admin), agent, other.MembersAgent.ID, 422),
+		row("an admin, nobody's agent", token(o.Admin), agent, uuid.New(), 422),
+		row("an agent, itself", own.Secret(), agent, own.ID, 201),
+		row("an agent, its owner's", own.Secret(), user, o.Member.ID, 201),
+		row("an agent, another agent's", own.Secret(), agent, colleagues.ID, 422),
+		row("an agent, another user's", own.Secret(), user, o.Admin.ID, 422),
+		row("an admin's agent, a member's", colleagues.Secret(), user, o.Member.ID, 422),
+		{Who: "a batch with a stranger's agent", Request: batch, Want: 422},
+	}
+}
+
+func envelope(r dialecttest.Response) error {
+	var p struct {
+		Type, Title string
+		Status      int
+	}
+	if err := json.Unmarshal(r.Body, &p); err != nil {
+		return err
+	}
+	if p.Type != "about:blank" || p.Title == "" || p.Status != r.Status {
+		return fmt.Errorf("not a problem of RFC 9457")
+	}
+	if got := r.Header.Get("Content-Type"); got != "application/problem+json" {
+		return fmt.Errorf("media type %q", got)
+	}
+	return nil
+}
