@@ -13,6 +13,10 @@ import (
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
+// questionTimeout bounds a question from outside: the database has bounds of its own, but one that
+// hangs keeps none.
+const questionTimeout = 30 * time.Second
+
 // reader implements dialect.Reader.
 type reader struct {
 	queries *queries.Queries
@@ -22,6 +26,8 @@ type reader struct {
 func (r *reader) AgentUsage(
 	ctx context.Context, p dialect.AgentUsageParams,
 ) (dialect.AgentUsage, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
 	usage := dialect.AgentUsage{From: p.From}
 	if p.From.IsZero() {
 		first, ok, err := r.queries.AgentFirstEvent(ctx, queries.AgentFirstEventParams{
@@ -56,6 +62,8 @@ const freshWait = 5 * time.Second
 func (r *reader) UsageRecord(
 	ctx context.Context, organization, id uuid.UUID,
 ) (dialect.UsageRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
 	p := queries.UsageRecordParams{Organization: organization, Event: id}
 	record, ok, err := r.queries.UsageRecord(ctx, p)
 	if err == nil && !ok && r.ingest.Pending() > 0 {
@@ -82,6 +90,8 @@ func (r *reader) flush(ctx context.Context) error {
 func (r *reader) UsageRecords(
 	ctx context.Context, p dialect.UsageRecordsParams,
 ) ([]dialect.UsageRecord, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
 	rows, err := r.queries.UsageRecords(ctx, queries.UsageRecordsParams{
 		Organization: p.Organization,
 		User:         p.User,
@@ -108,6 +118,8 @@ func usageRecord(r queries.UsageRecord) dialect.UsageRecord {
 func (r *reader) ConsumptionLogs(
 	ctx context.Context, p dialect.ConsumptionLogsParams,
 ) ([]dialect.Consumption, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
 	ask := r.queries.ConsumptionDaily
 	if p.Period == dialect.Monthly {
 		ask = r.queries.ConsumptionMonthly
