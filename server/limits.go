@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -14,13 +15,18 @@ import (
 // smallBody is what a body may have without being counted: the connections' own buffers hold it.
 const smallBody = 64 << 10
 
+// admitWait is how long a large request waits for others to be done before it is sent away.
+const admitWait = 3 * time.Second
+
 // admit bounds the bodies that are held at once.
 func (s *Server) admit(c *fiber.Ctx) error {
 	weight := bodyWeight(c)
 	if weight == 0 {
 		return c.Next()
 	}
-	if !s.bodies.TryAcquire(weight) {
+	ctx, cancel := context.WithTimeout(context.Background(), admitWait)
+	defer cancel()
+	if s.bodies.Acquire(ctx, weight) != nil {
 		return &schema.Error{
 			Kind:       schema.Overloaded,
 			Message:    "too many large requests at once; nothing was accepted, try again",
