@@ -20,7 +20,7 @@ import (
 // Stopping takes at most ten seconds: requests end, the log drains, the engine goes last.
 const (
 	requestsGrace = 2 * time.Second
-	drainGrace    = 4 * time.Second
+	drainGrace    = 3 * time.Second
 )
 
 // readHeaderTimeout ends connections to the profiles that say nothing.
