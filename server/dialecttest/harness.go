@@ -298,6 +298,14 @@ func (l *Log) String() string {
 	return l.text.String()
 }
 
+// Take returns what was logged since it was last called.
+func (l *Log) Take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.text.Reset()
+	return l.text.String()
+}
+
 // Switch is a Store in front of another that can be down.
 type Switch struct {
 	Behind ingest.Store

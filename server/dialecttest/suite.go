@@ -225,6 +225,10 @@ func (r *runner) credentials(t *testing.T) {
 				r.expect(t, route.Name+" with "+what, r.h.Do(t, request), want...)
 			}
 			do("none", Secret{Kind: route.Kinds[0]}, r.Missing)
+			form := route.Request(Secret{Kind: route.Kinds[0]}, r.h.Acme).
+				With("Content-Type", "multipart/form-data; boundary=x")
+			form.Body = "a form is not even looked at"
+			r.expect(t, route.Name+" with a form", r.h.Do(t, form), r.Missing)
 			do("an unknown one", Secret{route.Kinds[0], uuid.NewString()}, r.Unauthenticated)
 			do("a cut one", Secret{
 				route.Kinds[0], r.h.Acme.Secret(route.Kinds[0]).Text[:12],
