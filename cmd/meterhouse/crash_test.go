@@ -3,6 +3,7 @@ package main
 import (
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -28,7 +29,29 @@ func moment(r *rand.Rand, from, to time.Duration) {
 	time.Sleep(from + time.Duration(r.Int64N(int64(to-from))))
 }
 
-// TestCrashLosesNothing kills serve and its engine under load, again and again.
+// killEngine is kill -9 of the engine, once there is one; serve starts another.
+func (p *program) killEngine() {
+	p.t.Helper()
+	var process *os.Process
+	eventually(p.t, "an engine is running", func() bool {
+		var err error
+		process, err = p.engineProcess()
+		return err == nil
+	})
+	if err := process.Kill(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// TestCrashLosesNothing kills serve and its engine under load, again and again. What it is worth
+// was tried on programs without one of the safeguards:
+//
+//   - acknowledging before the entry is appended: 628 events lost, in every second run; before the
+//     committer has taken the request: 7 lost. That the append is fsynced no kill can show, only
+//     ingest's TestAckWaitsForSync.
+//   - bounds of a batch chosen anew after a restart: 13,197 events twice.
+//   - another token for each try: 10,648 events twice. Without any token ClickHouse compares
+//     contents, and the repeats are dropped all the same.
 func TestCrashLosesNothing(t *testing.T) {
 	const kills = 10
 	r := newRand(t)
@@ -39,17 +62,17 @@ func TestCrashLosesNothing(t *testing.T) {
 	l.start(r)
 	for i := range kills {
 		moment(r, 50*time.Millisecond, time.Second)
-		if i%2 == 0 {
+		switch i % 4 {
+		case 0: // serve, on the heels of an acknowledgement
+			<-l.answered
 			p.kill()
 			p.start()
-			continue
-		}
-		process, err := p.engineProcess()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := process.Kill(); err != nil {
-			t.Fatal(err)
+		case 2: // both at once
+			p.killEngine()
+			p.kill()
+			p.start()
+		default:
+			p.killEngine()
 		}
 	}
 	l.wantProgress(3)

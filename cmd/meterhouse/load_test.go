@@ -140,15 +140,21 @@ type load struct {
 	unknown      []loadRequest // the answer never came
 	resent       int
 
-	writers sync.WaitGroup
-	cancel  context.CancelFunc
+	answered chan struct{} // somebody may wait for the next acknowledgement
+	writers  sync.WaitGroup
+	cancel   context.CancelFunc
 }
 
 func newLoad(p *program) *load {
-	return &load{t: p.t, base: "http://" + p.address, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 16, DialContext: new(net.Dialer).DialContext},
-		Timeout:   30 * time.Second,
-	}}
+	return &load{
+		t:    p.t,
+		base: "http://" + p.address,
+		client: &http.Client{
+			Transport: &http.Transport{MaxIdleConnsPerHost: 16},
+			Timeout:   30 * time.Second,
+		},
+		answered: make(chan struct{}),
+	}
 }
 
 // What a writer waits between two requests: the tests want many small inserts to be killed in, not
@@ -210,6 +216,10 @@ func (l *load) deliver(ctx context.Context, request loadRequest, again bool) {
 			l.mu.Lock()
 			l.acknowledged = append(l.acknowledged, request)
 			l.mu.Unlock()
+			select {
+			case l.answered <- struct{}{}:
+			default:
+			}
 			l.checkAccepted(request, body, len(request.events), 0)
 			if again {
 				l.sendAgain(request)

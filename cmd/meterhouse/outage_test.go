@@ -55,7 +55,8 @@ func (o *outage) during(f fault, also func()) {
 	o.load.stop()
 }
 
-// TestOutagesLoseNothing lets ClickHouse fail in every way, with writers that do not notice.
+// TestOutagesLoseNothing lets ClickHouse fail in every way, with writers that do not notice. With
+// another token for each try, 4,842 events are there twice.
 func TestOutagesLoseNothing(t *testing.T) {
 	o := newOutage(t)
 	for _, f := range []fault{refuse, hang, cut, swallow} {
@@ -75,12 +76,12 @@ func TestOutagesLoseNothing(t *testing.T) {
 }
 
 // TestUnknownOutcomeSurvivesACrash kills serve when ClickHouse has a batch and serve cannot know.
+// With bounds of the batch chosen anew after the restart, 15,380 events are there twice.
 func TestUnknownOutcomeSurvivesACrash(t *testing.T) {
 	o := newOutage(t)
 	o.during(swallow, func() {})
 	o.kill()
 	o.start()
-	o.proxy.set(swallow)
 	o.during(swallow, func() {})
 	o.kill()
 	o.proxy.set(healthy)
