@@ -51,8 +51,7 @@ func TestEventsSurviveEncoding(t *testing.T) {
 			t.Errorf("event %d: keyed = %v", i, keyed)
 		}
 		want.Key = ""
-		if diff := cmp.Diff(want, got, cmp.AllowUnexported(schema.Quantity{}, schema.USD{}),
-		); diff != "" {
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(schema.Quantity{}, schema.USD{})); diff != "" {
 			t.Errorf("event %d (-want +got):\n%s", i, diff)
 		}
 	}
