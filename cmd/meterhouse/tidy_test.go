@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 // owners names who may import a library outside of tests.
 var owners = map[string][]string{
 	"github.com/gofiber/fiber":      {"server", "loadtest"}, // loadtest: the bare reference server
+	"github.com/valyala/fasthttp":   {"server", "loadtest"},
 	"github.com/ClickHouse":         {"schema", "queries"},
 	"github.com/golang-migrate":     {"schema"},
 	"github.com/stripe/stripe-go":   {"billing"},

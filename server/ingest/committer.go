@@ -103,6 +103,7 @@ func (c *committer) commit() {
 	if err != nil {
 		c.next = first
 		c.ingest.keys.forget(c.added)
+		c.ingest.setBroken(err) // before its writers hear of it and ask whether we are ready
 	}
 	for _, r := range c.group {
 		c.ingest.queued.Add(-int64(len(r.data)))
@@ -110,7 +111,7 @@ func (c *committer) commit() {
 		r.done <- struct{}{}
 	}
 	if err != nil {
-		c.heal(err)
+		c.heal()
 	}
 	if cap(c.buf) > 2*groupBytesMax {
 		c.buf = nil // one huge request must not keep its memory
@@ -159,8 +160,7 @@ func (c *committer) write(count uint64) error {
 
 // heal opens the log again after a failed append. Until it is open, writers are told to try
 // later: an error of the disk must not be mistaken for room on it.
-func (c *committer) heal(cause error) {
-	c.ingest.setBroken(cause)
+func (c *committer) heal() {
 	wait := newBackoff(100*time.Millisecond, 2*time.Second)
 	for {
 		err := c.ingest.log.reopen()
