@@ -41,6 +41,9 @@ func (c *check) equal() bool { return c.err == nil && c.now.since(c.before).equa
 // over tells whether more than what was sent has been added: waiting does not mend it.
 func (c *check) over() bool { return c.err == nil && c.now.since(c.before).exceeds(c.sent) }
 
+// waiting tells whether another read may find what this one did not.
+func (c *check) waiting() bool { return !c.equal() && !c.over() && !lasting(c.err) }
+
 // reader asks the published read APIs.
 type reader struct {
 	client *client
@@ -223,12 +226,23 @@ func awaitEqual(
 			left.Load(), len(checks), time.Since(began).Round(time.Second), limit)
 	})
 	defer shown.stop()
+	// Until the last one is there the others need not be asked: every read takes from what is measured.
+	last := checks[max(0, len(checks)-1):]
+	for {
+		readAll(ctx, last)
+		if len(last) == 0 || !last[0].waiting() || time.Now().After(deadline) {
+			break
+		}
+		if err := pause(ctx, readPoll); err != nil {
+			return time.Now(), err
+		}
+	}
 	for {
 		readAll(ctx, pending)
 		seen := time.Now()
 		var waiting []*check
 		for _, c := range pending {
-			if c.equal() || c.over() || lasting(c.err) {
+			if !c.waiting() {
 				continue
 			}
 			waiting = append(waiting, c)
