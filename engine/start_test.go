@@ -63,10 +63,12 @@ func TestFindLibrary(t *testing.T) {
 	}
 }
 
+// cLibrary is a library that every machine has and that is not libchdb.
+var cLibrary = map[string]string{
+	"linux": "libc.so.6", "darwin": "/usr/lib/libSystem.B.dylib",
+}[runtime.GOOS]
+
 func TestWrongLibraryIsRefused(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("the C library is found by its Linux name")
-	}
 	text := filepath.Join(t.TempDir(), libraryFile)
 	if err := os.WriteFile(text, []byte("not a library"), 0o600); err != nil {
 		t.Fatal(err)
@@ -74,8 +76,8 @@ func TestWrongLibraryIsRefused(t *testing.T) {
 	// loadLibrary remembers the library of the process, which is another one.
 	_, err := openLibrary(text)
 	wantLine(t, err, "cannot be loaded")
-	_, err = openLibrary("libc.so.6")
-	wantLine(t, err, "libc.so.6 is not the libchdb this program needs (no chdb_")
+	_, err = openLibrary(cLibrary)
+	wantLine(t, err, cLibrary+" is not the libchdb this program needs (no chdb_")
 	wantLine(t, checkVersion("/x/libchdb.so", "26.5.3"),
 		`library /x/libchdb.so is libchdb "26.5.3", this program needs 26.7.x: run`)
 	if err := checkVersion("", "26.7.9"); err != nil {

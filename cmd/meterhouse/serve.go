@@ -59,6 +59,7 @@ type node struct {
 	config *config
 	logger *slog.Logger
 
+	lock      *os.File
 	listener  net.Listener
 	database  *database
 	directory *access.Directory
@@ -78,10 +79,10 @@ func (n *node) start(ctx context.Context) error {
 		}
 		n.stopPprof = stop
 	}
-	if err := os.MkdirAll(n.config.data, 0o700); err != nil {
-		return fmt.Errorf("data folder: %w", err)
-	}
 	var err error
+	if n.lock, err = lockData(n.config.data); err != nil {
+		return err
+	}
 	if n.listener, err = net.Listen("tcp", n.config.listen); err != nil {
 		return err
 	}
@@ -192,6 +193,9 @@ func (n *node) stop() error {
 	}
 	if n.database != nil {
 		errs = append(errs, n.database.close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
 	}
 	if n.stopPprof != nil {
 		errs = append(errs, n.stopPprof())
