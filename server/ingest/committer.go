@@ -29,8 +29,9 @@ func (r *request) reset() {
 	r.accepted, r.duplicates, r.last, r.err = 0, 0, 0, nil
 }
 
-// groupBytesMax ends a group: beyond it one more request makes the fsync slower, not cheaper.
-const groupBytesMax = 4 << 20
+// groupBytesMax ends a group: beyond it one more request makes the fsync slower, not cheaper, and
+// the batch that has to take the whole entry larger.
+const groupBytesMax = 1 << 20
 
 // committer turns queued requests into log entries: while one fsync runs, the next group gathers.
 type committer struct {

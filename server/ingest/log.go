@@ -122,7 +122,7 @@ func (l *logFile) open() error {
 		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
 	}
 	last, err := w.LastIndex()
-	if err == nil {
+	if err == nil && l.node == uuid.Nil { // it stays what it is when the log is opened again
 		l.node, err = nodeOf(w)
 	}
 	if err != nil {
