@@ -37,21 +37,23 @@ func (s *Server) admit(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// bodyWeight is the most a body can take in memory: its length, or the limit where the length is
-// not told or says little because the body is compressed.
+// bodyWeight is what a request with a body may take in memory while it is served: the body and its
+// encoding for the log, and its events, which are larger than the text of small ones. Where the
+// length is not told, or says little because the body is compressed, it is the limit's.
 func bodyWeight(c *fiber.Ctx) int64 {
+	const growth, eventsMax = 9, 6 << 20 // of a small event's text; of RequestEventsMax events
 	h := &c.Request().Header
-	length := h.ContentLength()
+	length := int64(h.ContentLength())
 	encoded := len(h.Peek(fiber.HeaderContentEncoding)) > 0
 	switch {
 	case length < 0 && (c.Method() == fiber.MethodGet || c.Method() == fiber.MethodHead):
 		return 0
 	case length < 0, length > schema.RequestBytesMax, encoded && length > 0:
-		return schema.RequestBytesMax
+		length = schema.RequestBytesMax
 	case length <= smallBody:
 		return 0
 	}
-	return int64(length)
+	return 2*length + min(growth*length, eventsMax)
 }
 
 // drainMax is how much of a refused body is read and thrown away, so that its sender, who is still

@@ -39,8 +39,8 @@ type Config struct {
 	Metrics   *prometheus.Registry
 	Now       func() time.Time
 
-	// BodiesBytesMax bounds the bodies held at once, so that memory does not grow with the number
-	// of large requests; default 96 MiB.
+	// BodiesBytesMax bounds what requests with large bodies take at once, so that memory does not
+	// grow with their number; default 176 MiB: eight of the largest.
 	BodiesBytesMax int64
 }
 
@@ -72,7 +72,7 @@ const (
 
 // New builds the app. It neither listens nor starts anything.
 func New(c Config) (*Server, error) {
-	setDefault(&c.BodiesBytesMax, 96<<20)
+	setDefault(&c.BodiesBytesMax, 176<<20)
 	s := &Server{
 		cfg:      c,
 		bodies:   semaphore.NewWeighted(c.BodiesBytesMax),

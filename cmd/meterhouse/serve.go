@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,10 @@ const (
 // readHeaderTimeout ends connections to the profiles that say nothing.
 const readHeaderTimeout = 10 * time.Second
 
+// memoryGoal is what the collector aims to stay below: it works harder near it. The bounds on what
+// is held at once, in server and ingest, are made for it.
+const memoryGoal = 400 << 20
+
 // startTimeout bounds what serve waits for its database when it starts.
 const startTimeout = 2 * time.Minute
 
@@ -40,6 +45,9 @@ func serve(ctx context.Context, args []string, std streams) error {
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
 	if _, err := parse(f, args, 0, ""); err != nil {
 		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryGoal)
 	}
 	n := &node{config: &c, logger: c.logger(std)}
 	err := n.start(ctx)
