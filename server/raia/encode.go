@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // statusOf is the status each kind of error has here. raia knows no 401: whoever is not let in is
@@ -40,7 +39,7 @@ const internalError = `{"status":500,"message":"Internal Server Error"}`
 // writeError answers with err in raia's envelope.
 func writeError(c *fiber.Ctx, err error) error {
 	status, body := encodeError(err)
-	if wait := retryAfter(err); wait != "" {
+	if wait := dialect.RetryAfter(err); wait != "" {
 		c.Set(fiber.HeaderRetryAfter, wait)
 	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
@@ -92,17 +91,6 @@ func appendDetails(dst []detail, err error) []detail {
 		dst = append(dst, detail{Field: e.Field, Message: e.Message})
 	}
 	return dst
-}
-
-// retryAfter returns the whole seconds a client should wait, at least one; empty when err is not
-// about waiting.
-func retryAfter(err error) string {
-	var e *schema.Error
-	if !errors.As(err, &e) || e.Kind != schema.Overloaded && e.Kind != schema.Unavailable {
-		return ""
-	}
-	seconds := max(1, (e.RetryAfter+time.Second-1)/time.Second)
-	return strconv.FormatInt(int64(seconds), 10)
 }
 
 // rejected turns the core's reason for not taking an event into the words of this API.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -76,7 +75,7 @@ func writeError(c *fiber.Ctx, err error) error {
 	if status == fiber.StatusUnauthorized {
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 	}
-	if wait := retryAfter(err); wait != "" {
+	if wait := dialect.RetryAfter(err); wait != "" {
 		c.Set(fiber.HeaderRetryAfter, wait)
 	}
 	return send(c, status, struct {
@@ -115,15 +114,4 @@ func encodeError(err error) (int, any) {
 		return statusOf[e.Kind], noUsage
 	}
 	return statusOf[e.Kind], e.Error()
-}
-
-// retryAfter returns the whole seconds a client should wait, at least one; empty when err is not
-// about waiting.
-func retryAfter(err error) string {
-	var e *schema.Error
-	if !errors.As(err, &e) || e.Kind != schema.Overloaded && e.Kind != schema.Unavailable {
-		return ""
-	}
-	seconds := max(1, (e.RetryAfter+time.Second-1)/time.Second)
-	return strconv.FormatInt(int64(seconds), 10)
 }
