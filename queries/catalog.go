@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,7 +21,7 @@ var (
 			&o.Stripe.Customer, &o.Stripe.Meter, &o.Stripe.SubscriptionItem,
 		}
 	})
-	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name} })
+	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name, &u.Email} })
 
 	memberships = ask("memberships", bindNone, func(m *membershipRow) []any {
 		return []any{&m.organization, &m.user, &m.role, &m.active}
@@ -31,7 +32,10 @@ var (
 	services = ask("services", bindNone, func(s *schema.Service) []any { return []any{&s.Name} })
 
 	credentials = ask("credentials", bindNone, func(c *credentialRow) []any {
-		return []any{&c.kind, &c.hash, &c.organization, &c.user, &c.agent}
+		return []any{
+			&c.kind, &c.hash, &c.organization, &c.user, &c.agent,
+			&c.name, &c.expires, &c.requestsPerMinute,
+		}
 	})
 	textModelCosts = ask("text_model_costs", bindNone, func(r *schema.Rate) []any {
 		return []any{
@@ -51,6 +55,9 @@ type credentialRow struct {
 	kind                      int8 // the number of an Enum8
 	hash                      string
 	organization, user, agent uuid.UUID
+	name                      string
+	expires                   time.Time // the epoch: never
+	requestsPerMinute         uint32
 }
 
 // CatalogVersion returns the version of the newest change, 0 before the first.
@@ -113,6 +120,10 @@ func (r credentialRow) credential() (schema.Credential, error) {
 	c := schema.Credential{
 		Kind:         schema.CredentialKind(r.kind),
 		Organization: r.organization, User: r.user, Agent: r.agent,
+		Name: r.name, RequestsPerMinute: r.requestsPerMinute,
+	}
+	if r.expires.UnixMicro() != 0 {
+		c.ExpiresAt = r.expires.UTC()
 	}
 	b, err := hex.DecodeString(r.hash)
 	if err != nil || len(b) != len(c.Hash) {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -23,7 +22,7 @@ func exampleCatalog(t *testing.T) schema.Catalog {
 			ID: named("acme"), Name: hostile, Tenant: "www.acme.example",
 			Stripe: schema.StripeMapping{Customer: "cus_1", Meter: "m", SubscriptionItem: "si"},
 		}},
-		Users: []schema.User{{ID: named("ada"), Name: "Ada"}},
+		Users: []schema.User{{ID: named("ada"), Name: "Ada", Email: "ada@acme.example"}},
 		Memberships: []schema.Membership{{
 			Organization: named("acme"), User: named("ada"), Role: schema.Admin, Active: true,
 		}},
@@ -38,7 +37,8 @@ func exampleCatalog(t *testing.T) schema.Catalog {
 			},
 			{
 				Kind: schema.AppPassword, Hash: schema.HashSecret("b"),
-				Organization: named("acme"), User: named("ada"),
+				Organization: named("acme"), User: named("ada"), Name: hostile,
+				ExpiresAt: at(t, "2027-01-01T00:00:00.000001Z"), RequestsPerMinute: 4_000_000_000,
 			},
 		},
 		Rates: []schema.Rate{rate},
@@ -58,7 +58,7 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	save := func(c queries.CatalogChange) {
+	save := func(c schema.CatalogChange) {
 		t.Helper()
 		c.At, c.Actor, c.Summary = time.UnixMicro(1_800_000_000_000_001), "ada", hostile
 		if err := q.SaveCatalog(t.Context(), c); err != nil {
@@ -70,7 +70,7 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 	want := exampleCatalog(t)
 	want.Version = 41
 	for range 2 { // saving again changes nothing
-		save(queries.CatalogChange{Upsert: want, Version: 41})
+		save(schema.CatalogChange{Upsert: want, Version: 41})
 		check(want)
 	}
 
@@ -78,7 +78,7 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 	retired := want.Credentials[1]
 	want.Credentials = want.Credentials[:1]
 	want.Version = 42
-	save(queries.CatalogChange{
+	save(schema.CatalogChange{
 		Upsert:  schema.Catalog{Users: want.Users},
 		Retire:  schema.Catalog{Credentials: []schema.Credential{retired}},
 		Version: 42,
@@ -88,7 +88,7 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 	if v, err := q.CatalogVersion(t.Context()); err != nil || v != 42 {
 		t.Errorf("CatalogVersion = %d, %v, want 42", v, err)
 	}
-	if err := q.SaveCatalog(t.Context(), queries.CatalogChange{}); err == nil {
+	if err := q.SaveCatalog(t.Context(), schema.CatalogChange{}); err == nil {
 		t.Error("a change without a version was saved")
 	}
 }

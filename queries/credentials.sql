@@ -4,7 +4,10 @@ SELECT
     secret_sha256,
     organization_id,
     user_id,
-    agent_id
+    agent_id,
+    name,
+    expires_at,
+    requests_per_minute
 FROM credentials FINAL
 WHERE NOT retired
 ORDER BY

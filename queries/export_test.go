@@ -9,6 +9,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
 	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // Asked is a question with parameters bound to it.
@@ -28,6 +30,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 	all := []Asked{
 		asked(agentUsage, AgentUsageParams{Organization: id, Agent: id, From: from, To: to}),
 		asked(agentFirstEvent, AgentFirstEventParams{Organization: id, Agent: id}),
+		asked(eventEntries, EventParams{Organization: id, Event: id}),
 		asked(usageRecord, UsageRecordParams{Organization: id, Event: id}),
 		asked(usageRecords, UsageRecordsParams{Organization: id, Limit: 100}),
 		asked(consumptionDaily,
@@ -55,7 +58,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 // AllInserted returns the names of the files that insert.
 func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogChanges}
-	for _, t := range catalogRows(CatalogChange{}.Upsert, false, 1) {
+	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}
 	return names

@@ -6,6 +6,9 @@ INSERT INTO credentials
     organization_id,
     user_id,
     agent_id,
+    name,
+    expires_at,
+    requests_per_minute,
     retired,
     version
 )

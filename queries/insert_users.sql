@@ -3,6 +3,7 @@ INSERT INTO users
 (
     id,
     name,
+    email,
     retired,
     version
 )

@@ -11,23 +11,9 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// CatalogChange is what a change of the catalog writes. Its catalogs' own versions are not used.
-type CatalogChange struct {
-	Upsert schema.Catalog // rows that are new or differ
-	Retire schema.Catalog // rows that no longer count; their key fields suffice
-
-	// Version orders changes and must be over every earlier one's. Two nodes that choose the same
-	// at once would hide one change from those who saw the other: microseconds since 1970, and at
-	// least one more than the newest version, keep them apart.
-	Version uint64
-	At      time.Time
-	Actor   string // who, for the record
-	Summary string // what, for the record
-}
-
 // SaveCatalog writes a change: its rows, then its version. When it fails nobody is told of the
 // change, though some of its rows may be there: the same change can be saved again.
-func (q *Queries) SaveCatalog(ctx context.Context, c CatalogChange) error {
+func (q *Queries) SaveCatalog(ctx context.Context, c schema.CatalogChange) error {
 	if c.Version == 0 {
 		return errVersion
 	}
@@ -65,7 +51,7 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 			}
 		})},
 		{"insert_users", rowsOf(c.Users, end, func(u schema.User) []any {
-			return []any{u.ID, u.Name}
+			return []any{u.ID, u.Name, u.Email}
 		})},
 		{"insert_memberships", rowsOf(c.Memberships, end, func(m schema.Membership) []any {
 			return []any{m.Organization, m.User, int8(max(m.Role, schema.Member)), m.Active}
@@ -77,7 +63,10 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 			return []any{s.Name}
 		})},
 		{"insert_credentials", rowsOf(c.Credentials, end, func(s schema.Credential) []any {
-			return []any{int8(s.Kind), hashText(s.Hash), s.Organization, s.User, s.Agent}
+			return []any{
+				int8(s.Kind), hashText(s.Hash), s.Organization, s.User, s.Agent,
+				s.Name, orEpoch(s.ExpiresAt), s.RequestsPerMinute,
+			}
 		})},
 		{"insert_text_model_costs", rowsOf(c.Rates, end, func(r schema.Rate) []any {
 			return []any{
@@ -112,4 +101,12 @@ func (q *Queries) insertRows(ctx context.Context, t tableRows) error {
 		}
 	}
 	return out.Send()
+}
+
+// orEpoch stands in for a zero time, which is before what a DateTime64 can hold.
+func orEpoch(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return t.UTC()
 }

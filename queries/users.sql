@@ -1,7 +1,8 @@
 -- Every user.
 SELECT
     id,
-    name
+    name,
+    email
 FROM users FINAL
 WHERE NOT retired
 ORDER BY id

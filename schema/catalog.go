@@ -36,8 +36,9 @@ type StripeMapping struct {
 
 // User is a person or a program that acts for organizations.
 type User struct {
-	ID   uuid.UUID
-	Name string
+	ID    uuid.UUID
+	Name  string
+	Email string // may be empty
 }
 
 // Membership is a user's role in an organization.
@@ -91,11 +92,22 @@ func HashSecret(secret string) SecretHash { return sha256.Sum256([]byte(secret))
 
 // Credential lets its bearer act as an agent or as a user of an organization.
 type Credential struct {
-	Hash         SecretHash
-	Kind         CredentialKind
-	Organization uuid.UUID
-	User         uuid.UUID // zero for an agent's secret
-	Agent        uuid.UUID // zero for a user's
+	Hash              SecretHash
+	Kind              CredentialKind
+	Organization      uuid.UUID
+	User              uuid.UUID // zero for an agent's secret
+	Agent             uuid.UUID // zero for a user's
+	Name              string    // what its owner calls it; may be empty
+	ExpiresAt         time.Time // UTC, microseconds; zero: never
+	RequestsPerMinute uint32    // zero: the node's default
+}
+
+// credentialNamespace makes credential ids.
+var credentialNamespace = uuid.MustParse("6d2b3c0e-7b0f-5c53-9b0c-6d65746572fe")
+
+// ID names a credential where its secret must not appear: a name-based UUID over its kind and hash.
+func (c Credential) ID() uuid.UUID {
+	return uuid.NewSHA1(credentialNamespace, append([]byte{byte(c.Kind)}, c.Hash[:]...))
 }
 
 // Rate is the price of a million units of a usage type of a model, from a moment on.
@@ -123,4 +135,18 @@ func RateID(r Rate) uuid.UUID {
 		b = append(append(b, s...), 0)
 	}
 	return uuid.NewSHA1(rateNamespace, b)
+}
+
+// CatalogChange is what a change of the catalog writes. Its catalogs' own versions are not used.
+type CatalogChange struct {
+	Upsert Catalog // rows that are new or differ
+	Retire Catalog // rows that no longer count; their key fields suffice
+
+	// Version orders changes and must be over every earlier one's. Two nodes that choose the same
+	// at once would hide one change from those who saw the other: microseconds since 1970, and at
+	// least one more than the newest version, keep them apart.
+	Version uint64
+	At      time.Time
+	Actor   string // who, for the record
+	Summary string // what, for the record
 }

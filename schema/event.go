@@ -172,3 +172,9 @@ func isObfuscated(key string, head int) bool {
 func EventID(organization uuid.UUID, key string) uuid.UUID {
 	return uuid.NewSHA1(organization, []byte(key))
 }
+
+// CorrectionsNode returns what stands as the node of an organization's corrections, whose number
+// is the sequence: together they name a row's origin, as node and sequence do everywhere else.
+func CorrectionsNode(organization uuid.UUID) uuid.UUID {
+	return uuid.NewSHA1(organization, []byte("meterhouse corrections"))
+}

@@ -81,6 +81,56 @@ func (r *reader) UsageRecord(
 	return usageRecord(record), nil
 }
 
+// Event looks twice where it has to, as UsageRecord does.
+func (r *reader) Event(
+	ctx context.Context, organization, id uuid.UUID,
+) (dialect.Revision, error) {
+	all, err := r.EventHistory(ctx, organization, id)
+	if err != nil {
+		return dialect.Revision{}, err
+	}
+	return all[len(all)-1], nil
+}
+
+func (r *reader) EventHistory(
+	ctx context.Context, organization, id uuid.UUID,
+) ([]dialect.Revision, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	p := queries.EventParams{Organization: organization, Event: id}
+	found, err := r.queries.EventRevisions(ctx, p)
+	if err == nil && len(found) == 0 && r.ingest.Pending() > 0 {
+		if err := r.flush(ctx); err != nil {
+			return nil, unavailable(err)
+		}
+		found, err = r.queries.EventRevisions(ctx, p)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	if len(found) == 0 {
+		return nil, schema.Errorf(schema.NotFound, "id", "is unknown")
+	}
+	all := make([]dialect.Revision, len(found))
+	for i, f := range found {
+		all[i] = revisionOf(f, i == len(found)-1)
+	}
+	return all, nil
+}
+
+func revisionOf(r queries.Revision, last bool) dialect.Revision {
+	revision := dialect.Revision{
+		Event: r.Event, Reversed: r.Reversed, At: r.Event.IngestTime,
+		By: r.Actor, Reason: r.Reason,
+	}
+	if r.Reversed && last {
+		revision.Voided = true
+		revision.VoidedAt = r.ReversedAt
+		revision.VoidedBy, revision.VoidedReason = r.ReversedBy, r.ReversedReason
+	}
+	return revision
+}
+
 func (r *reader) flush(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, freshWait)
 	defer cancel()

@@ -21,23 +21,28 @@ import (
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/admin"
+	"github.com/meterhouse/meterhouse/server/agent700"
+	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/dialect"
 	"github.com/meterhouse/meterhouse/server/digitalocean"
 	"github.com/meterhouse/meterhouse/server/ingest"
 	"github.com/meterhouse/meterhouse/server/memori"
 	"github.com/meterhouse/meterhouse/server/native"
+	"github.com/meterhouse/meterhouse/server/otlp"
 	"github.com/meterhouse/meterhouse/server/raia"
 	"github.com/meterhouse/meterhouse/server/tracker"
 )
 
 // Config is what a Server needs. All fields are required but BodiesBytesMax.
 type Config struct {
-	Directory *access.Directory
-	Ingest    *ingest.Ingest
-	Queries   *queries.Queries
-	Logger    *slog.Logger
-	Metrics   *prometheus.Registry
-	Now       func() time.Time
+	Directory   *access.Directory
+	Ingest      *ingest.Ingest
+	Corrections *corrections.Corrector
+	Queries     *queries.Queries
+	Logger      *slog.Logger
+	Metrics     *prometheus.Registry
+	Now         func() time.Time
 
 	// BodiesBytesMax bounds what requests with large bodies take at once, so that memory does not
 	// grow with their number; default 176 MiB: eight of the largest.
@@ -120,20 +125,25 @@ func setDefault(field *int64, value int64) {
 func dialects(door dialect.Door) []dialect.Dialect {
 	return []dialect.Dialect{
 		native.New(door),
+		admin.New(door),
+		otlp.New(door),
 		raia.New(door),
 		memori.New(door),
 		digitalocean.New(door),
+		agent700.New(door),
 		tracker.New(door),
 	}
 }
 
 func (s *Server) door() dialect.Door {
 	return dialect.Door{
-		Access:   s.cfg.Directory,
-		Recorder: s.cfg.Ingest,
-		Reader:   &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
-		Now:      s.cfg.Now,
-		NewID:    func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Access:    s.cfg.Directory,
+		Recorder:  s.cfg.Ingest,
+		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
+		Corrector: s.cfg.Corrections,
+		Catalog:   s.cfg.Directory,
+		Now:       s.cfg.Now,
+		NewID:     func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
 )
 
@@ -79,7 +80,7 @@ func apply(
 		return err
 	}
 	now := time.Now()
-	if err := q.SaveCatalog(ctx, queries.CatalogChange{
+	if err := q.SaveCatalog(ctx, schema.CatalogChange{
 		Upsert:  change,
 		Version: nextVersion(have.Version(), now),
 		At:      now,

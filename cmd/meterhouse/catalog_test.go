@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -79,7 +80,12 @@ func TestBrokenCatalogChangesNothing(t *testing.T) {
 
 func TestSecondMigrationAppliesNothing(t *testing.T) {
 	p := newProgram(t, demoCatalog)
-	for i, want := range []string{"19 migrations applied\n", "0 migrations applied\n"} {
+	files, err := filepath.Glob(filepath.Join(repository, "schema/migrations/*.up.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := fmt.Sprintf("%d migrations applied\n", len(files))
+	for i, want := range []string{all, "0 migrations applied\n"} {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		out, err := p.command(ctx, "migrate").Output()
 		cancel()

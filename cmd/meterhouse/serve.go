@@ -15,6 +15,7 @@ import (
 
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
@@ -72,6 +73,7 @@ type node struct {
 	database  *database
 	directory *access.Directory
 	ingest    *ingest.Ingest
+	corrector *corrections.Corrector
 	server    *server.Server
 	failed    chan error
 	stopPprof func() error
@@ -114,13 +116,22 @@ func (n *node) start(ctx context.Context) error {
 		return err
 	}
 	n.ingest.Start()
+	n.corrector = corrections.New(corrections.Config{
+		Queries:  n.database.queries,
+		Snapshot: n.directory.Snapshot,
+		Flush:    n.ingest.Flush,
+		Now:      time.Now,
+		Logger:   n.logger,
+	})
+	n.corrector.Start()
 	if n.server, err = server.New(server.Config{
-		Directory: n.directory,
-		Ingest:    n.ingest,
-		Queries:   n.database.queries,
-		Logger:    n.logger,
-		Metrics:   metrics,
-		Now:       time.Now,
+		Directory:   n.directory,
+		Ingest:      n.ingest,
+		Corrections: n.corrector,
+		Queries:     n.database.queries,
+		Logger:      n.logger,
+		Metrics:     metrics,
+		Now:         time.Now,
 	}); err != nil {
 		return err
 	}
@@ -190,6 +201,9 @@ func (n *node) stop() error {
 		cancel()
 	} else if n.listener != nil {
 		errs = append(errs, n.listener.Close())
+	}
+	if n.corrector != nil {
+		n.corrector.Stop()
 	}
 	if n.ingest != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), drainGrace)

@@ -30,13 +30,24 @@ var mayImport = map[string][]string{
 	"server/digitalocean": {"schema", "server/access", "server/dialect"},
 	"server/tracker":      {"schema", "server/access", "server/dialect"},
 	"server/native":       {"schema", "server/access", "server/dialect"},
-	"server/ingest":       {"schema", "queries", "server/access", "server/dialect"},
+	"server/agent700":     {"schema", "server/access", "server/dialect"},
+	"server/admin":        {"schema", "server/access", "server/dialect"},
+	"server/otlp":         {"schema", "server/access", "server/dialect"},
+	"server/openapi":      {},
+	"server/corrections": {
+		"schema", "queries", "server/access", "server/dialect", "server/ingest",
+	},
+	"server/ingest": {"schema", "queries", "server/access", "server/dialect"},
 	"server": {
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
+		"server/agent700", "server/admin", "server/otlp", "server/corrections", "server/openapi",
 	},
-	"cmd/meterhouse": {"schema", "queries", "engine", "server", "server/access", "server/ingest"},
-	"loadtest":       {},
+	"cmd/meterhouse": {
+		"schema", "queries", "engine", "server", "server/access", "server/ingest",
+		"server/corrections",
+	},
+	"loadtest": {},
 
 	// Packages that only tests import.
 	"schema/schematest":  {"schema", "engine"},
@@ -54,7 +65,10 @@ var owners = map[string][]string{
 	"github.com/hashicorp/raft":     {"server/ingest"},
 	"github.com/prometheus":         {"server", "cmd"},
 	"github.com/testcontainers":     {"schema/schematest"},
-	"go.yaml.in/yaml":               {"server/access"},
+	"go.yaml.in/yaml":               {"server/access", "server/openapi"},
+	"github.com/lestrrat-go":        {"server/access"},
+	"go.opentelemetry.io/collector": {"server/otlp"},
+	"github.com/getkin/kin-openapi": {"server/dialecttest"},
 	"github.com/digitalocean/godo":  {},
 	"github.com/shopspring/decimal": {"schema", "queries"},
 }

@@ -125,6 +125,23 @@ GROUP BY
     model,
     chargeable
 
+CREATE TABLE catalog_audit
+(
+    `version` UInt64 COMMENT 'of the change in catalog_changes',
+    `ordinal` UInt32 COMMENT 'within the change',
+    `changed_at` DateTime64(6, 'UTC'),
+    `actor` String COMMENT 'user:<id> with credential:<id>, or the command that did it',
+    `organization_id` UUID COMMENT 'whose it is; zero for what belongs to none',
+    `kind` LowCardinality(String) COMMENT 'organization, user, membership, agent, …',
+    `id` String COMMENT 'of the thing, as the admin API names it',
+    `action` Enum8('create' = 1, 'change' = 2, 'retire' = 3),
+    `before` String COMMENT 'JSON; empty for what is new',
+    `after` String COMMENT 'JSON; empty for what is retired'
+)
+ENGINE = MergeTree
+ORDER BY (version, ordinal)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE catalog_changes
 (
     `version` UInt64,
@@ -250,6 +267,30 @@ GROUP BY
     usage_type,
     dimension_id
 
+CREATE TABLE corrections
+(
+    `organization_id` UUID,
+    `number` UInt64 COMMENT 'counts an organization\'s corrections from 1',
+    `id` UUID COMMENT 'of the try: tells its writer whether it won the number',
+    `corrected_at` DateTime64(6, 'UTC'),
+    `actor` String,
+    `reason` String,
+    `events` UInt32 COMMENT 'that are corrected',
+    `entries` String COMMENT 'the reversals and replacements, encoded as in the log' CODEC(ZSTD(1))
+)
+ENGINE = MergeTree
+ORDER BY (organization_id, number)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE corrections_applied
+(
+    `organization_id` UUID,
+    `number` UInt64
+)
+ENGINE = ReplacingMergeTree(number)
+ORDER BY organization_id
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE credentials
 (
     `kind` Enum8('agent_secret' = 1, 'login_token' = 2, 'app_password' = 3, 'access_token' = 4),
@@ -257,6 +298,9 @@ CREATE TABLE credentials
     `organization_id` UUID,
     `user_id` UUID,
     `agent_id` UUID,
+    `name` String,
+    `expires_at` DateTime64(6, 'UTC'),
+    `requests_per_minute` UInt32,
     `retired` Bool DEFAULT false,
     `version` UInt64
 )
@@ -402,6 +446,7 @@ CREATE TABLE users
 (
     `id` UUID,
     `name` String,
+    `email` String,
     `retired` Bool DEFAULT false,
     `version` UInt64
 )

@@ -17,6 +17,16 @@ type Caller struct {
 	User         uuid.UUID   // for an agent's secret: the agent's owner; zero when it has none
 	Agent        uuid.UUID   // zero unless the credential is an agent's secret
 	Role         schema.Role // of User in Organization; 0 for an agent's secret
+
+	Credential uuid.UUID // schema.Credential.ID; zero for a JWT that no credential stands behind
+	Allowance  Allowance // what is left of its rate limit after this request
+}
+
+// Allowance is where a credential stands with its rate limit.
+type Allowance struct {
+	Limit     int64     // requests in a window
+	Remaining int64     // of the window that runs
+	Reset     time.Time // when the next window begins
 }
 
 // Snapshot is the catalog at one version, indexed for the questions of a request.

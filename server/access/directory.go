@@ -11,12 +11,14 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// Catalog is where a Directory reads from.
+// Catalog is where a Directory reads from, and where changes go.
 type Catalog interface {
 	// CatalogVersion returns the version of the newest change; 0 when there was none.
 	CatalogVersion(ctx context.Context) (uint64, error)
 	// LoadCatalog returns the catalog as of at least the version it carries.
 	LoadCatalog(ctx context.Context) (schema.Catalog, error)
+	// SaveCatalog writes a change; after an error the same change may be saved again.
+	SaveCatalog(ctx context.Context, c schema.CatalogChange) error
 }
 
 // refreshInterval keeps every node within two seconds of a change, the query's own time included.
@@ -29,6 +31,7 @@ type Directory struct {
 	logger   *slog.Logger
 	snapshot atomic.Pointer[Snapshot]
 
+	changing   sync.Mutex // held by one Change at a time
 	refreshing sync.Mutex
 	cancel     context.CancelFunc
 	done       chan struct{}

@@ -135,15 +135,3 @@ func unreadableGzip(err error) error {
 	}
 	return schema.Errorf(schema.Unreadable, "", "the body is not valid gzip")
 }
-
-// Bearer returns the credential of an `Authorization: Bearer` header; false when there is no
-// such header. The string is the caller's own.
-func Bearer(c *fiber.Ctx) (string, bool) {
-	const scheme = "bearer "
-	h := c.Get(fiber.HeaderAuthorization)
-	if len(h) <= len(scheme) || !strings.EqualFold(h[:len(scheme)], scheme) {
-		return "", false
-	}
-	token := strings.TrimSpace(h[len(scheme):])
-	return strings.Clone(token), token != ""
-}

@@ -16,17 +16,27 @@ import (
 // Door is everything a dialect may ask of the system. Every method returns a *schema.Error for
 // what the client can do something about; any other error is internal.
 type Door struct {
-	Access   Access
-	Recorder Recorder
-	Reader   Reader
-	Now      func() time.Time
-	NewID    func() uuid.UUID // a fresh UUIDv7
+	Access    Access
+	Recorder  Recorder
+	Reader    Reader
+	Corrector Corrector
+	Catalog   Catalog
+	Now       func() time.Time
+	NewID     func() uuid.UUID // a fresh UUIDv7
 }
 
 // Access resolves credentials and answers what the catalog holds.
 type Access interface {
 	// Snapshot returns the catalog as of now. It is immutable and safe to keep for one request.
 	Snapshot() *access.Snapshot
+	// Secret returns who presents a secret of one kind. Errors: Unauthenticated, with
+	// access.ErrExpired in its chain when the secret was good once; Overloaded when its credential
+	// asks too often.
+	Secret(secret string, kind schema.CredentialKind) (access.Caller, error)
+	// Bearer returns who presents a bearer token: an access token, an app password or a JWT.
+	// organization chooses among those of a JWT's user (its X-Organization-ID header), empty for
+	// none. Errors as Secret's, and Forbidden without an active membership there.
+	Bearer(token, organization string) (access.Caller, error)
 }
 
 // Recorder takes events into the ledger.
@@ -36,7 +46,11 @@ type Recorder interface {
 	// belong to one organization. With atomic, one rejection accepts nothing.
 	// An error means that nothing was accepted: Overloaded or Unavailable with RetryAfter.
 	// The events and their strings may be reused by the caller after it returns.
+	// The measurements of accepted events are left with the costs they were given.
 	Record(ctx context.Context, events []schema.Event, atomic bool) (Receipt, error)
+	// WaitStored returns once ClickHouse has every event of this node up to a Receipt's Sequence.
+	// The error is ctx's.
+	WaitStored(ctx context.Context, sequence uint64) error
 }
 
 // Receipt says what became of each event of a request: accepted, a known duplicate, or rejected.
@@ -44,6 +58,7 @@ type Receipt struct {
 	Accepted   int
 	Duplicates int
 	Rejected   []Rejection
+	Repeated   []int  // positions in the request of the known duplicates, ascending
 	Sequence   uint64 // of the last accepted event on this node; 0 when none was
 }
 
@@ -64,9 +79,65 @@ type Reader interface {
 	UsageRecord(ctx context.Context, organization, id uuid.UUID) (UsageRecord, error)
 	// UsageRecords returns UNITS measurements ordered by time, then id, ascending.
 	UsageRecords(ctx context.Context, p UsageRecordsParams) ([]UsageRecord, error)
+	// Event returns an event in its newest revision, voided or not. It sees events that this node
+	// acknowledged, waiting for them to be stored. NotFound when the organization has none.
+	Event(ctx context.Context, organization, id uuid.UUID) (Revision, error)
+	// EventHistory returns every revision of an event, the first one first, else as Event.
+	EventHistory(ctx context.Context, organization, id uuid.UUID) ([]Revision, error)
 	// ConsumptionLogs returns consumption by period, user and agent, ordered by period; one row
 	// for each (period, user, agent, usage type, charge, provider, endpoint, key, model, purpose).
 	ConsumptionLogs(ctx context.Context, p ConsumptionLogsParams) ([]Consumption, error)
+}
+
+// Corrector changes what the ledger says of an event: by the reversal of its current revision and,
+// unless it is voided, the next one.
+type Corrector interface {
+	// Correct hands the event's current revision to p.Change and makes what it returns the next.
+	// Of two writers of one revision one is first; the other's Change is called again with what
+	// the first made. It returns once the ledger and every rollup have the correction. NotFound
+	// when the organization has no such event or it is voided. After Unavailable the correction
+	// may still be made: asking again is harmless.
+	Correct(ctx context.Context, p CorrectParams) (Revision, error)
+}
+
+// CorrectParams asks for one correction.
+type CorrectParams struct {
+	Organization uuid.UUID
+	Event        uuid.UUID
+	Actor        string // who, for the record: see ActorOf
+	Reason       string // why, for the record; may be empty
+
+	// Change returns what the event shall be, nil to void it. Its id, organization, time and
+	// revision stay what they are; measurements that it leaves Unpriced are priced by the rates of
+	// the event's time. An event that is as before is no correction. An error ends it all and is
+	// returned as it is. The event it is given is its own to change.
+	Change func(current schema.Event) (*schema.Event, error)
+}
+
+// Revision is what the ledger says of an event since a correction, or since it was recorded.
+type Revision struct {
+	Event    schema.Event // Revision counts from 0; Entry is Record; no Key
+	Reversed bool         // a later revision, or nothing, counts in its place
+	Voided   bool         // reversed, and nothing is in its place
+	At       time.Time    // when it was made
+	By       string       // who corrected; empty for revision 0
+	Reason   string
+
+	VoidedAt     time.Time // of a voided one, when and by whom it was
+	VoidedBy     string
+	VoidedReason string
+}
+
+// ActorOf names a caller for the record.
+func ActorOf(c access.Caller) string {
+	who := "user:" + c.User.String()
+	if c.Agent != uuid.Nil {
+		who = "agent:" + c.Agent.String()
+	}
+	if c.Credential != uuid.Nil {
+		who += " credential:" + c.Credential.String()
+	}
+	return who
 }
 
 // AgentUsageParams asks about one agent in [From, To).

@@ -15,6 +15,9 @@ func RetryAfter(err error) string {
 	if !errors.As(err, &e) || e.Kind != schema.Overloaded && e.Kind != schema.Unavailable {
 		return ""
 	}
-	seconds := max(1, (e.RetryAfter+time.Second-1)/time.Second)
-	return strconv.FormatInt(int64(seconds), 10)
+	seconds := int64(e.RetryAfter / time.Second)
+	if e.RetryAfter%time.Second > 0 {
+		seconds++
+	}
+	return strconv.FormatInt(max(seconds, 1), 10)
 }

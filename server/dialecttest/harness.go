@@ -26,6 +26,7 @@ import (
 	"github.com/meterhouse/meterhouse/schema/schematest"
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
@@ -55,7 +56,7 @@ func New(t testing.TB) *Harness {
 	var catalog schema.Catalog
 	h.Acme.addTo(&catalog)
 	h.Globex.addTo(&catalog)
-	change := queries.CatalogChange{
+	change := schema.CatalogChange{
 		Upsert: catalog, Version: 1, At: time.Now(), Actor: "test", Summary: "two organizations",
 	}
 	if err := h.queries.SaveCatalog(t.Context(), change); err != nil {
@@ -146,8 +147,14 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 		t.Fatal(err)
 	}
 	n.ingest.Start()
+	corrector := corrections.New(corrections.Config{
+		Queries: c.Queries, Snapshot: h.directory.Snapshot, Flush: n.ingest.Flush,
+		Now: time.Now, Logger: logger,
+	})
+	corrector.Start()
+	t.Cleanup(corrector.Stop)
 	s, err := server.New(server.Config{
-		Directory: h.directory, Ingest: n.ingest, Queries: c.Queries,
+		Directory: h.directory, Ingest: n.ingest, Corrections: corrector, Queries: c.Queries,
 		Logger: logger, Metrics: n.Metrics, Now: c.Now,
 	})
 	if err != nil {

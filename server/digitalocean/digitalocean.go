@@ -37,12 +37,11 @@ func (d *api) mount(r fiber.Router) {
 }
 
 func (d *api) usage(c *fiber.Ctx) error {
-	snapshot := d.door.Access.Snapshot()
-	caller, err := callerOf(c, snapshot)
+	caller, err := d.caller(c)
 	if err != nil {
 		return err
 	}
-	agent, err := agentOf(c, snapshot, caller)
+	agent, err := agentOf(c, d.door.Access.Snapshot(), caller)
 	if err != nil {
 		return err
 	}
@@ -57,14 +56,12 @@ func (d *api) usage(c *fiber.Ctx) error {
 	return respond(c, fiber.StatusOK, d.requestID(c), encodeUsage(agent.ID, asked, used))
 }
 
-func callerOf(c *fiber.Ctx, s *access.Snapshot) (access.Caller, error) {
-	if token, ok := dialect.Bearer(c); ok {
-		caller, ok := s.Caller(token, schema.AccessToken, schema.AppPassword)
-		if ok {
-			return caller, nil
-		}
+func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
+	token, ok := dialect.Bearer(c)
+	if !ok {
+		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "no bearer token")
 	}
-	return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "unknown bearer token")
+	return d.door.Access.Bearer(token, dialect.OrganizationAsked(c))
 }
 
 // agentOf returns the agent of the path. An id that is malformed, unknown or another

@@ -35,17 +35,13 @@ var (
 	requestID = uuid.MustParse("01890a5d-ac96-774b-bcce-b302099a8057")
 )
 
-type catalog struct{ snapshot *access.Snapshot }
-
-func (c catalog) Snapshot() *access.Snapshot { return c.snapshot }
-
-func newCatalog() catalog {
+func newCatalog() *access.Directory {
 	credential := func(kind schema.CredentialKind, organization, user uuid.UUID, secret string,
 	) schema.Credential {
 		return schema.Credential{Hash: schema.HashSecret(secret), Kind: kind,
 			Organization: organization, User: user}
 	}
-	return catalog{access.NewSnapshot(schema.Catalog{
+	return access.NewStatic(access.NewSnapshot(schema.Catalog{
 		Organizations: []schema.Organization{{ID: acme}, {ID: other}},
 		Users:         []schema.User{{ID: ada}, {ID: gone}},
 		Memberships: []schema.Membership{
@@ -64,7 +60,7 @@ func newCatalog() catalog {
 			{Hash: schema.HashSecret("agent-secret"), Kind: schema.AgentSecret,
 				Organization: acme, Agent: helper},
 		},
-	})}
+	}))
 }
 
 type reader struct {

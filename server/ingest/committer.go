@@ -17,16 +17,16 @@ type request struct {
 	ends  []int       // where each event's encoding ends in data
 	keyed []uuid.UUID // the event's id when the client gave a key, else zero; empty: no keys at all
 
-	accepted   int
-	duplicates int
-	last       uint64 // sequence of the last accepted event
-	err        error
-	done       chan struct{}
+	accepted int
+	repeated []int  // positions among ends of the known duplicates
+	last     uint64 // sequence of the last accepted event
+	err      error
+	done     chan struct{}
 }
 
 func (r *request) reset() {
 	r.data, r.ends, r.keyed = r.data[:0], r.ends[:0], r.keyed[:0]
-	r.accepted, r.duplicates, r.last, r.err = 0, 0, 0, nil
+	r.repeated, r.accepted, r.last, r.err = r.repeated[:0], 0, 0, nil
 }
 
 // groupBytesMax ends a group: beyond it one more request makes the fsync slower, not cheaper, and
@@ -133,7 +133,7 @@ func (c *committer) take(r *request) {
 		id := r.keyed[i]
 		if id != uuid.Nil {
 			if !c.ingest.keys.add(id) {
-				r.duplicates++
+				r.repeated = append(r.repeated, i)
 				start = end
 				continue
 			}

@@ -204,13 +204,30 @@ func (in *Ingest) Record(
 		return dialect.Receipt{}, in.commitError(r.err)
 	}
 	in.metrics.accepted.Add(float64(r.accepted))
-	in.metrics.duplicates.Add(float64(r.duplicates))
+	in.metrics.duplicates.Add(float64(len(r.repeated)))
 	return dialect.Receipt{
 		Accepted:   r.accepted,
-		Duplicates: r.duplicates,
+		Duplicates: len(r.repeated),
 		Rejected:   rejected,
+		Repeated:   positions(r.repeated, rejected),
 		Sequence:   r.last,
 	}, nil
+}
+
+// positions turns positions among the events that were not rejected into those of the request.
+func positions(among []int, rejected []dialect.Rejection) []int {
+	if len(among) == 0 {
+		return nil
+	}
+	all := make([]int, len(among))
+	skipped := 0
+	for i, position := range among {
+		for skipped < len(rejected) && rejected[skipped].Index <= position+skipped {
+			skipped++
+		}
+		all[i] = position + skipped
+	}
+	return all
 }
 
 // encode validates and prices events and writes the good ones into r.
@@ -222,7 +239,7 @@ func (in *Ingest) encode(r *request, events []schema.Event) (rejected []dialect.
 		complete(e, now)
 		err := validate(e, now)
 		if err == nil {
-			err = price(e, rates)
+			err = rates.Price(e)
 		}
 		if err != nil {
 			rejected = append(rejected, dialect.Rejection{Index: i, Err: err})

@@ -120,6 +120,25 @@ func appendInt128(dst []byte, x schema.Int128) []byte {
 	return binary.AppendUvarint(dst, x.Lo)
 }
 
+// AppendEvent appends e's encoding in the log: how a correction is kept until it is applied.
+func AppendEvent(dst []byte, e *schema.Event) []byte { return appendEvent(dst, e) }
+
+// ReadEvents hands each of the events that AppendEvent wrote to each, whose error ends it. The event
+// is valid during the call.
+func ReadEvents(data string, each func(*schema.Event) error) error {
+	r := reader{rest: data}
+	var e schema.Event
+	for r.rest != "" {
+		if _, err := r.event(&e); err != nil {
+			return err
+		}
+		if err := each(&e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // reader decodes one entry's events. Its first error sticks. Strings alias the entry.
 type reader struct {
 	rest string

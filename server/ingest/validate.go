@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/meterhouse/meterhouse/schema"
-	"github.com/meterhouse/meterhouse/server/access"
 )
 
 // validate returns why an event cannot be accepted, nil when it can. Fields are named as the
@@ -69,33 +68,6 @@ func validateMeasurement(all []schema.Measurement, i int) *schema.Error {
 	}
 	if m.ProviderCost.Sign() < 0 || m.BilledCost.Sign() < 0 {
 		return schema.Errorf(schema.Invalid, "cost_usd", "must not be negative")
-	}
-	return nil
-}
-
-// price fills in the costs of measurements whose cost the client did not state, from the rate in
-// force at the event's time. What is not chargeable is billed nothing; what has no rate stays
-// Unpriced, which is a state to be seen, not a price.
-func price(e *schema.Event, rates *access.Snapshot) *schema.Error {
-	for i := range e.Measurements {
-		m := &e.Measurements[i]
-		if m.Pricing == schema.Unpriced && e.Model != "" {
-			rate, ok := rates.Rate(e.Model, m.UsageType, e.Time)
-			if !ok {
-				continue
-			}
-			var fits, fitsToo bool
-			m.ProviderCost, fits = schema.Cost(m.Quantity, rate.ProviderUSDPerMillion)
-			m.BilledCost, fitsToo = schema.Cost(m.Quantity, rate.BilledUSDPerMillion)
-			if !fits || !fitsToo {
-				return schema.Errorf(schema.Invalid, "usage."+m.UsageType,
-					"costs more than can be kept at the rate of %s", e.Model)
-			}
-			m.Pricing, m.Rate = schema.Rated, rate.ID
-		}
-		if !e.Chargeable {
-			m.BilledCost = schema.USD{}
-		}
 	}
 	return nil
 }

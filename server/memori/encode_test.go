@@ -32,7 +32,7 @@ func encodeOf(t *testing.T, chargeable bool, rows ...string) []consumptionLog {
 			Agent: cleosAgent, UsageType: usageType, Chargeable: chargeable,
 			Quantity: quantity(t, n)})
 	}
-	return encodeLogs(newCatalog().snapshot,
+	return encodeLogs(newCatalog().Snapshot(),
 		dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Daily}, in)
 }
 
@@ -147,7 +147,7 @@ func TestLogsAreOrderedAndNamed(t *testing.T) {
 		row("2026-01-01", ada, bensAgent),
 	}
 	params := dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Monthly}
-	logs := encodeLogs(newCatalog().snapshot, params, rows)
+	logs := encodeLogs(newCatalog().Snapshot(), params, rows)
 	text := func(s *string) string {
 		if s == nil {
 			return "null"
@@ -171,12 +171,12 @@ func TestLogsAreOrderedAndNamed(t *testing.T) {
 		t.Error(diff)
 	}
 	slices.Reverse(rows)
-	if diff := cmp.Diff(logs, encodeLogs(newCatalog().snapshot, params, rows)); diff != "" {
+	if diff := cmp.Diff(logs, encodeLogs(newCatalog().Snapshot(), params, rows)); diff != "" {
 		t.Errorf("another order of rows: %s", diff)
 	}
 	params.Period = dialect.Daily
 	ids := map[string]bool{}
-	for _, l := range append(logs, encodeLogs(newCatalog().snapshot, params, rows)...) {
+	for _, l := range append(logs, encodeLogs(newCatalog().Snapshot(), params, rows)...) {
 		ids[l.ConsumptionLogID] = true
 	}
 	if len(ids) != 2*len(logs) {

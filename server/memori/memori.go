@@ -46,11 +46,14 @@ func (d *api) logs(c *fiber.Ctx, s subject) error {
 	if err != nil {
 		return err
 	}
-	snapshot := d.door.Access.Snapshot()
-	caller, ok := snapshot.Caller(path.token, schema.LoginToken)
-	if !ok {
+	caller, err := d.door.Access.Secret(path.token, schema.LoginToken)
+	if schema.KindOf(err) == schema.Unauthenticated {
 		return schema.Errorf(schema.Unauthenticated, "strToken", "unknown token")
 	}
+	if err != nil {
+		return err
+	}
+	snapshot := d.door.Access.Snapshot()
 	q, err := decodeQuestion(s, path)
 	if err != nil {
 		return err

@@ -45,11 +45,7 @@ var (
 	now = time.Date(2026, 11, 21, 22, 8, 56, 915_999_999, time.UTC)
 )
 
-type catalog struct{ snapshot *access.Snapshot }
-
-func (c catalog) Snapshot() *access.Snapshot { return c.snapshot }
-
-func newCatalog() catalog {
+func newCatalog() *access.Directory {
 	c := schema.Catalog{
 		Organizations: []schema.Organization{
 			{ID: acme, Tenant: "www.acme.example"}, {ID: other, Tenant: "other.example"},
@@ -75,7 +71,7 @@ func newCatalog() catalog {
 	member(acme, cleo, "Cleo", schema.Member, true)
 	member(other, dan, "Dan", schema.Admin, true)
 	member(acme, eve, "Eve", schema.Superadmin, false)
-	return catalog{access.NewSnapshot(c)}
+	return access.NewStatic(access.NewSnapshot(c))
 }
 
 type reader struct {

@@ -61,7 +61,7 @@ func (b *batch) decode(body string, lines bool, o origin) error {
 	case b.count == 0:
 		return schema.Errorf(schema.Unreadable, "", "the body has no events")
 	case b.count > 1 && b.eventKey != "":
-		return schema.Errorf(schema.Unreadable, headerIdempotency,
+		return schema.Errorf(schema.Unreadable, dialect.HeaderIdempotencyKey,
 			"is for a request of one event: give each event of a batch its id")
 	}
 	return nil

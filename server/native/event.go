@@ -2,11 +2,11 @@ package native
 
 import (
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 const halfPair = "must not contain half of a surrogate pair"
@@ -88,7 +88,7 @@ func (b *batch) eventMember(e *schema.Event, name text) bool {
 func (b *batch) assign(e *schema.Event, m member, field, s string) {
 	switch m {
 	case memberID:
-		if message := checkKey(s); message != "" {
+		if message := dialect.CheckKey(s); message != "" {
 			b.reject(field, message)
 		}
 		e.Key = s
@@ -207,22 +207,6 @@ func (b *batch) reject(field, message string) {
 	if b.problem == nil {
 		b.problem = &schema.Error{Kind: schema.Invalid, Field: field, Message: message}
 	}
-}
-
-// checkKey returns what is wrong with an idempotency key; empty when nothing is.
-func checkKey(key string) string {
-	switch n := utf8.RuneCountInString(key); {
-	case n == 0 || n > schema.KeyMax:
-		return "must have 1 to 200 characters"
-	case !utf8.ValidString(key):
-		return "must be valid UTF-8"
-	}
-	for i := range len(key) {
-		if key[i] < ' ' || key[i] == 0x7f {
-			return "must not contain control characters"
-		}
-	}
-	return ""
 }
 
 // clip shortens a name of the client's choosing to what an answer repeats of it.

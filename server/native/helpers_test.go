@@ -92,6 +92,7 @@ func adas(t testing.TB) origin {
 
 // ledger stands for the Recorder: it keeps what it is given and answers as it is told.
 type ledger struct {
+	dialect.Recorder
 	events []schema.Event
 	atomic bool
 	calls  int
@@ -113,12 +114,10 @@ func (l *ledger) Record(_ context.Context, events []schema.Event, atomic bool,
 	return dialect.Receipt{Accepted: len(events)}, nil
 }
 
-func (l *ledger) Snapshot() *access.Snapshot { return catalog() }
-
 // serve returns an app with nothing but the dialect, as the server mounts it.
 func serve(l *ledger) *fiber.App {
 	d := New(dialect.Door{
-		Access:   l,
+		Access:   access.NewStatic(catalog()),
 		Recorder: l,
 		Now:      func() time.Time { return noon.Add(123) }, // nanoseconds, which nothing keeps
 		NewID:    counter(),

@@ -18,7 +18,7 @@ func New(door dialect.Door) dialect.Dialect {
 		Name:       "native",
 		Prefixes:   []string{"/v1/"},
 		Mount:      func(r fiber.Router) { r.Post(eventsPath, a.postEvents) },
-		WriteError: writeError,
+		WriteError: dialect.WriteProblem,
 	}
 }
 
@@ -29,8 +29,7 @@ type api struct {
 
 // postEvents answers once what it accepted is durable.
 func (a *api) postEvents(c *fiber.Ctx) error {
-	snapshot := a.door.Access.Snapshot()
-	caller, err := authenticate(c, snapshot)
+	caller, err := dialect.Authenticate(c, a.door.Access)
 	if err != nil {
 		return err
 	}
@@ -41,7 +40,9 @@ func (a *api) postEvents(c *fiber.Ctx) error {
 	b := a.batches.Get().(*batch)
 	defer a.release(b)
 	now := a.door.Now().UTC().Truncate(time.Microsecond)
-	err = b.decode(r.body, r.lines, origin{snapshot, caller, now, a.door.NewID, r.eventKey})
+	err = b.decode(r.body, r.lines, origin{
+		a.door.Access.Snapshot(), caller, now, a.door.NewID, r.eventKey,
+	})
 	if err != nil {
 		return err
 	}
@@ -53,7 +54,8 @@ func (a *api) postEvents(c *fiber.Ctx) error {
 }
 
 // record gives the decoded events to the ledger. The receipt's rejections are by position in the
-// request, in its order. A request of which nothing is accepted or known is a *refusal.
+// request, in its order. A request of which nothing is accepted or known is a
+// *dialect.Refusal.
 func (a *api) record(c *fiber.Ctx, b *batch, atomic bool) (dialect.Receipt, error) {
 	rejected := b.rejected
 	if len(b.events) == 0 || atomic && len(rejected) > 0 {
@@ -80,21 +82,13 @@ func (a *api) release(b *batch) {
 	}
 }
 
-// A refusal is a request of which no event was accepted. To whoever only asks for the kind it is
-// a *schema.Error.
-type refusal struct {
-	reason   *schema.Error
-	rejected []dialect.Rejection
-}
-
-func (r *refusal) Error() string { return r.reason.Error() }
-
-func (r *refusal) Unwrap() error { return r.reason }
-
 func refuse(rejected []dialect.Rejection, count int) error {
 	message := "every event was rejected"
 	if len(rejected) < count {
 		message = "nothing was accepted: the request is atomic and has rejected events"
 	}
-	return &refusal{schema.Errorf(schema.Invalid, "", "%s", message), rejected}
+	return &dialect.Refusal{
+		Reason:   schema.Errorf(schema.Invalid, "", "%s", message),
+		Rejected: rejected,
+	}
 }

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofiber/fiber/v2"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
@@ -244,40 +243,4 @@ func TestRefusalIsAnInvalidError(t *testing.T) {
 	if schema.KindOf(err) != schema.Invalid {
 		t.Errorf("%v is of kind %d: it would be logged as ours", err, schema.KindOf(err))
 	}
-}
-
-func TestWriteErrorShowsNothingOfUnknownErrors(t *testing.T) {
-	f := func(err error, want int) {
-		t.Helper()
-		p, _ := problemOf(err)
-		if p.Status != want || strings.Contains(fmt.Sprint(p), "secret") {
-			t.Errorf("%v: %+v", err, p)
-		}
-	}
-	f(errors.New("secret"), 500)
-	f(fmt.Errorf("secret: %w", schema.Errorf(schema.NotFound, "", "no such thing")), 404)
-	f(fmt.Errorf("secret: %w", schema.Errorf(schema.Internal, "", "secret")), 500)
-	f(fiber.NewError(431, "secret"), 431)
-	f(fiber.NewError(200, "secret"), 500)
-	f(fiber.NewError(999, "secret"), 500)
-	for kind := schema.Internal; kind <= schema.Unavailable; kind++ {
-		if statusOf[kind] == 0 {
-			t.Errorf("kind %d has no status", kind)
-		}
-	}
-}
-
-func TestWholeSeconds(t *testing.T) {
-	f := func(d time.Duration, want string) {
-		t.Helper()
-		if got := wholeSeconds(d); got != want {
-			t.Errorf("%s: %s, want %s", d, got, want)
-		}
-	}
-	f(0, "1")
-	f(-time.Hour, "1")
-	f(time.Millisecond, "1")
-	f(time.Second, "1")
-	f(1001*time.Millisecond, "2")
-	f(1<<63-1, "9223372037")
 }

@@ -7,31 +7,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
-	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/dialect"
 )
-
-// authenticate returns who is calling. An Agent-Secret-Key decides alone: Authorization may then
-// be a gateway's in front of us.
-func authenticate(c *fiber.Ctx, snapshot *access.Snapshot) (access.Caller, error) {
-	if secret := c.Get(headerAgentSecret); secret != "" {
-		if caller, ok := snapshot.Caller(secret, schema.AgentSecret); ok {
-			return caller, nil
-		}
-		return access.Caller{}, schema.Errorf(schema.Unauthenticated, headerAgentSecret,
-			"unknown or revoked")
-	}
-	token, ok := dialect.Bearer(c)
-	if !ok {
-		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "",
-			"send Authorization: Bearer or Agent-Secret-Key")
-	}
-	if caller, ok := snapshot.Caller(token, schema.AccessToken, schema.AppPassword); ok {
-		return caller, nil
-	}
-	return access.Caller{}, schema.Errorf(schema.Unauthenticated, fiber.HeaderAuthorization,
-		"unknown or revoked token")
-}
 
 // request is what a client asks of POST /v1/events.
 type request struct {
@@ -50,7 +27,7 @@ func readRequest(c *fiber.Ctx) (request, error) {
 	if r.lines, err = readMediaType(c.Get(fiber.HeaderContentType)); err != nil {
 		return r, err
 	}
-	if r.eventKey, err = readEventKey(c); err != nil {
+	if r.eventKey, err = dialect.IdempotencyKey(c); err != nil {
 		return r, err
 	}
 	body, err := dialect.ReadBody(c)
@@ -89,19 +66,4 @@ func readMediaType(header string) (lines bool, err error) {
 	}
 	return false, schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
 		"must be %s or %s", mimeJSON, mimeNDJSON)
-}
-
-// readEventKey returns the Idempotency-Key header; empty when there is none.
-func readEventKey(c *fiber.Ctx) (string, error) {
-	switch values := c.Request().Header.PeekAll(headerIdempotency); len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		key := string(values[0])
-		if message := checkKey(key); message != "" {
-			return "", schema.Errorf(schema.Unreadable, headerIdempotency, "%s", message)
-		}
-		return key, nil
-	}
-	return "", schema.Errorf(schema.Unreadable, headerIdempotency, "is given twice")
 }

@@ -1,18 +1,17 @@
 package native
 
-import "github.com/meterhouse/meterhouse/schema"
+import (
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
+)
 
 // Names on the wire.
 const (
 	eventsPath = "/v1/events"
 
-	headerAgentSecret = "Agent-Secret-Key"
-	headerIdempotency = "Idempotency-Key"
-
-	mimeJSON    = "application/json"
-	mimeNDJSON  = "application/x-ndjson"
-	mimeJSONL   = "application/jsonl"
-	mimeProblem = "application/problem+json"
+	mimeJSON   = "application/json"
+	mimeNDJSON = "application/x-ndjson"
+	mimeJSONL  = "application/jsonl"
 )
 
 // What the native API bounds more tightly than the ledger does.
@@ -109,24 +108,9 @@ func textOf(e *schema.Event, m member) *string {
 	return nil
 }
 
-// The wire forms of answers.
-type (
-	rejection struct {
-		Index   *int   `json:"index,omitempty"` // absent when the fault is not one event's
-		Field   string `json:"field"`
-		Message string `json:"message"`
-	}
-	receipt struct {
-		Accepted   int         `json:"accepted"`
-		Duplicates int         `json:"duplicates"`
-		Rejected   []rejection `json:"rejected"`
-	}
-	// problem is RFC 9457's problem details.
-	problem struct {
-		Type   string      `json:"type"`
-		Title  string      `json:"title"`
-		Status int         `json:"status"`
-		Detail string      `json:"detail,omitempty"`
-		Errors []rejection `json:"errors,omitempty"`
-	}
-)
+// receipt is the answer to a request whose events were taken.
+type receipt struct {
+	Accepted   int                   `json:"accepted"`
+	Duplicates int                   `json:"duplicates"`
+	Rejected   []dialect.ProblemItem `json:"rejected"`
+}

@@ -34,9 +34,9 @@ type api struct {
 // create takes one usage report. Authentication comes first, so that a stranger learns nothing
 // about what a body must look like.
 func (d *api) create(c *fiber.Ctx) error {
-	caller, ok := d.caller(c)
-	if !ok {
-		return schema.Errorf(schema.Unauthenticated, headerSecret, "is missing or unknown")
+	caller, err := d.caller(c)
+	if err != nil {
+		return err
 	}
 	if !isJSON(c.Get(fiber.HeaderContentType)) {
 		return schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
@@ -63,12 +63,12 @@ func (d *api) create(c *fiber.Ctx) error {
 
 // caller returns the agent whose secret the request carries. fiber's string is good enough here:
 // it is hashed at once and not kept.
-func (d *api) caller(c *fiber.Ctx) (access.Caller, bool) {
+func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
 	secret := c.Get(headerSecret)
 	if secret == "" {
-		return access.Caller{}, false
+		return access.Caller{}, schema.Errorf(schema.Unauthenticated, headerSecret, "is missing")
 	}
-	return d.door.Access.Snapshot().Caller(secret, schema.AgentSecret)
+	return d.door.Access.Secret(secret, schema.AgentSecret)
 }
 
 // slot is the memory of one event on its way to the ledger. The recorder is done with events when

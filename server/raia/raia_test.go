@@ -40,16 +40,17 @@ var (
 // system is what the dialect talks to in these tests: a catalog of one agent, and a recorder
 // that keeps what it is given or answers as it is told.
 type system struct {
-	snapshot *access.Snapshot
-	events   []schema.Event
-	receipt  dialect.Receipt
-	err      error
+	*access.Directory
+	dialect.Recorder
+	events  []schema.Event
+	receipt dialect.Receipt
+	err     error
 }
 
 func newSystem() *system {
 	return &system{
 		receipt: dialect.Receipt{Accepted: 1},
-		snapshot: access.NewSnapshot(schema.Catalog{
+		Directory: access.NewStatic(access.NewSnapshot(schema.Catalog{
 			Organizations: []schema.Organization{{ID: organization}},
 			Users:         []schema.User{{ID: owner}},
 			Memberships: []schema.Membership{
@@ -66,11 +67,9 @@ func newSystem() *system {
 					Organization: organization, User: owner,
 				},
 			},
-		}),
+		})),
 	}
 }
-
-func (s *system) Snapshot() *access.Snapshot { return s.snapshot }
 
 func (s *system) Record(
 	_ context.Context, events []schema.Event, _ bool,
@@ -292,9 +291,7 @@ func quantity(t *testing.T, s string) schema.Quantity {
 }
 
 // nowhere takes every event: what remains is the dialect's own work.
-type nowhere struct{ snapshot *access.Snapshot }
-
-func (n nowhere) Snapshot() *access.Snapshot { return n.snapshot }
+type nowhere struct{ dialect.Recorder }
 
 func (nowhere) Record(context.Context, []schema.Event, bool) (dialect.Receipt, error) {
 	return dialect.Receipt{Accepted: 1}, nil
@@ -302,9 +299,9 @@ func (nowhere) Record(context.Context, []schema.Event, bool) (dialect.Receipt, e
 
 // BenchmarkCreate is a request from routing to the recorder and back, without the network.
 func BenchmarkCreate(b *testing.B) {
-	n := nowhere{newSystem().snapshot}
+	n := nowhere{}
 	d := New(dialect.Door{
-		Access: n, Recorder: n,
+		Access: newSystem().Directory, Recorder: n,
 		Now:   func() time.Time { return now },
 		NewID: func() uuid.UUID { return freshID },
 	})

@@ -161,11 +161,11 @@ func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
 	if !ok {
 		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "%s", noToken)
 	}
-	caller, ok := d.door.Access.Snapshot().Caller(token, schema.AccessToken, schema.AppPassword)
-	if !ok {
+	caller, err := d.door.Access.Bearer(token, dialect.OrganizationAsked(c))
+	if schema.KindOf(err) == schema.Unauthenticated {
 		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "%s", badToken)
 	}
-	return caller, nil
+	return caller, err
 }
 
 // record writes u to the ledger and returns it as it can be read from there.

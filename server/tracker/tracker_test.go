@@ -37,11 +37,13 @@ var (
 // system is what the dialect talks to in these tests: a catalog, a recorder that keeps what it is
 // given or answers as it is told, and a reader of the records it holds.
 type system struct {
-	snapshot *access.Snapshot
-	now      time.Time
-	receipt  dialect.Receipt
-	err      error
-	stored   []dialect.UsageRecord
+	*access.Directory
+	dialect.Recorder
+	dialect.Reader
+	now     time.Time
+	receipt dialect.Receipt
+	err     error
+	stored  []dialect.UsageRecord
 
 	events []schema.Event
 	pages  []dialect.UsageRecordsParams
@@ -60,7 +62,7 @@ func newSystem() *system {
 	return &system{
 		now:     now,
 		receipt: dialect.Receipt{Accepted: 1},
-		snapshot: access.NewSnapshot(schema.Catalog{
+		Directory: access.NewStatic(access.NewSnapshot(schema.Catalog{
 			Organizations: []schema.Organization{{ID: organization}},
 			Users:         []schema.User{{ID: admin}, {ID: member}},
 			Memberships: []schema.Membership{
@@ -74,7 +76,7 @@ func newSystem() *system {
 				credential(schema.LoginToken, "login-token", admin),
 				ofAgent,
 			},
-		}),
+		})),
 		stored: []dialect.UsageRecord{{
 			ID: storedID, User: admin, APIName: `<"llm">`, Endpoint: "/chat",
 			Units:       schema.WholeQuantity(9223372036854775807),
@@ -92,8 +94,6 @@ func usd(s string) schema.USD {
 	}
 	return u
 }
-
-func (s *system) Snapshot() *access.Snapshot { return s.snapshot }
 
 func (s *system) Record(
 	_ context.Context, events []schema.Event, _ bool,
@@ -124,18 +124,6 @@ func (s *system) UsageRecords(
 		}
 	}
 	return found, s.err
-}
-
-func (s *system) AgentUsage(
-	context.Context, dialect.AgentUsageParams,
-) (dialect.AgentUsage, error) {
-	return dialect.AgentUsage{}, errors.New("not asked by this dialect")
-}
-
-func (s *system) ConsumptionLogs(
-	context.Context, dialect.ConsumptionLogsParams,
-) ([]dialect.Consumption, error) {
-	return nil, errors.New("not asked by this dialect")
 }
 
 func (s *system) app() *fiber.App {

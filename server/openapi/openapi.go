@@ -1,0 +1,2 @@
+// Package openapi describes every route of Meterhouse in one OpenAPI document.
+package openapi
