@@ -30,6 +30,7 @@ type Error struct {
 	Field      string        // the member or parameter at fault, as the client named it; may be empty
 	Message    string        // a sentence fragment that says what to do; never a secret
 	RetryAfter time.Duration // for Overloaded and Unavailable
+	Cause      error         // what errors.Is finds in its chain; shown to nobody; may be nil
 }
 
 func (e *Error) Error() string {
@@ -38,6 +39,9 @@ func (e *Error) Error() string {
 	}
 	return e.Field + ": " + e.Message
 }
+
+// Unwrap returns the Cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // Errorf makes an Error of a kind about a field.
 func Errorf(kind Kind, field, format string, args ...any) *Error {

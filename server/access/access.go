@@ -3,6 +3,8 @@
 package access
 
 import (
+	"bytes"
+	"slices"
 	"sort"
 	"time"
 
@@ -24,7 +26,7 @@ type Caller struct {
 
 // Allowance is where a credential stands with its rate limit.
 type Allowance struct {
-	Limit     int64     // requests in a window
+	Limit     int64     // requests in a window; 0: there is no limit
 	Remaining int64     // of the window that runs
 	Reset     time.Time // when the next window begins
 }
@@ -36,6 +38,7 @@ type Snapshot struct {
 	tenants       map[string]uuid.UUID
 	users         map[uuid.UUID]schema.User
 	memberships   map[membershipKey]schema.Membership
+	active        map[uuid.UUID][]schema.Membership // of each user, as Memberships returns them
 	agents        map[uuid.UUID]schema.Agent
 	services      map[string]schema.Service
 	credentials   map[credentialKey]schema.Credential
@@ -59,6 +62,7 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 		tenants:       make(map[string]uuid.UUID, len(c.Organizations)),
 		users:         make(map[uuid.UUID]schema.User, len(c.Users)),
 		memberships:   make(map[membershipKey]schema.Membership, len(c.Memberships)),
+		active:        make(map[uuid.UUID][]schema.Membership, len(c.Users)),
 		agents:        make(map[uuid.UUID]schema.Agent, len(c.Agents)),
 		services:      make(map[string]schema.Service, len(c.Services)),
 		credentials:   make(map[credentialKey]schema.Credential, len(c.Credentials)),
@@ -75,6 +79,14 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 	}
 	for _, m := range c.Memberships {
 		s.memberships[membershipKey{m.Organization, m.User}] = m
+		if _, ok := s.organizations[m.Organization]; ok && m.Active {
+			s.active[m.User] = append(s.active[m.User], m)
+		}
+	}
+	for _, all := range s.active {
+		slices.SortFunc(all, func(a, b schema.Membership) int {
+			return bytes.Compare(a.Organization[:], b.Organization[:])
+		})
 	}
 	for _, a := range c.Agents {
 		s.agents[a.ID] = a
@@ -99,7 +111,9 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 func (s *Snapshot) Version() uint64 { return s.version }
 
 // Caller returns who presents a secret as one of the kinds; false when nobody does, when the
-// agent is gone, or when the user is no active member of the credential's organization.
+// agent is gone, or when the user is no active member of the credential's organization. It names
+// no credential and looks at no clock: whether one has expired or is over its limit, a Directory
+// says.
 func (s *Snapshot) Caller(secret string, kinds ...schema.CredentialKind) (Caller, bool) {
 	hash := schema.HashSecret(secret)
 	for _, kind := range kinds {
@@ -136,6 +150,10 @@ func (s *Snapshot) Role(organization, user uuid.UUID) schema.Role {
 	}
 	return m.Role
 }
+
+// Memberships returns a user's active memberships in organizations that are there, ordered by the
+// organization's id. The slice is the snapshot's own.
+func (s *Snapshot) Memberships(user uuid.UUID) []schema.Membership { return s.active[user] }
 
 // Organization returns an organization by id.
 func (s *Snapshot) Organization(id uuid.UUID) (schema.Organization, bool) {

@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -24,12 +26,32 @@ type Catalog interface {
 // refreshInterval keeps every node within two seconds of a change, the query's own time included.
 const refreshInterval = 1500 * time.Millisecond
 
+// refreshTimeout bounds one look at the catalog: a database that hangs must not end all of them.
+const refreshTimeout = 10 * time.Second
+
+// Config is what a Directory needs. The zero values limit nobody and know no tokens but its own.
+type Config struct {
+	Catalog Catalog
+	Logger  *slog.Logger
+	Now     func() time.Time // nil: time.Now
+	Random  io.Reader        // of secrets and ids; nil: the system's
+
+	// RequestsPerMinute is how often each credential may ask this node where the credential does
+	// not say otherwise; 0: as often as it likes.
+	RequestsPerMinute int64
+	Tokens            TokenConfig
+}
+
 // Directory holds the newest Snapshot. While the catalog cannot be read, it keeps the last one:
 // writers need no database to be recognized.
 type Directory struct {
-	catalog  Catalog
-	logger   *slog.Logger
-	snapshot atomic.Pointer[Snapshot]
+	catalog Catalog
+	logger  *slog.Logger
+	now     func() time.Time
+	limit   int64
+	tokens  *tokens
+	current atomic.Pointer[standings]
+	users   sync.Map // by user id, the *window of tokens that no credential stands behind
 
 	changing   sync.Mutex // held by one Change at a time
 	refreshing sync.Mutex
@@ -37,20 +59,45 @@ type Directory struct {
 	done       chan struct{}
 }
 
-// NewDirectory returns a Directory with an empty snapshot. It reads nothing yet.
+// New returns a Directory with an empty snapshot. It reads nothing yet. The error is about
+// c.Tokens.
+func New(c Config) (*Directory, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	tokens, err := newTokens(c.Tokens, c.Now, c.Random)
+	if err != nil {
+		return nil, err
+	}
+	d := &Directory{
+		catalog: c.Catalog, logger: c.Logger, now: c.Now,
+		limit: c.RequestsPerMinute, tokens: tokens, done: make(chan struct{}),
+	}
+	d.install(NewSnapshot(schema.Catalog{}))
+	return d, nil
+}
+
+// NewDirectory returns a Directory that limits nobody and knows no tokens but its own.
 func NewDirectory(catalog Catalog, logger *slog.Logger) *Directory {
-	d := &Directory{catalog: catalog, logger: logger, done: make(chan struct{})}
-	d.snapshot.Store(NewSnapshot(schema.Catalog{}))
+	d, err := New(Config{Catalog: catalog, Logger: logger})
+	if err != nil {
+		panic(err) // only what was configured can be refused
+	}
 	return d
 }
 
 // Snapshot returns the newest snapshot.
-func (d *Directory) Snapshot() *Snapshot { return d.snapshot.Load() }
+func (d *Directory) Snapshot() *Snapshot { return d.current.Load().snapshot }
 
 // Refresh reads the catalog when it has changed.
 func (d *Directory) Refresh(ctx context.Context) error {
 	d.refreshing.Lock()
 	defer d.refreshing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
 	version, err := d.catalog.CatalogVersion(ctx)
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
@@ -62,7 +109,7 @@ func (d *Directory) Refresh(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	d.snapshot.Store(NewSnapshot(c))
+	d.install(NewSnapshot(c))
 	return nil
 }
 

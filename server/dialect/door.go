@@ -31,12 +31,14 @@ type Access interface {
 	Snapshot() *access.Snapshot
 	// Secret returns who presents a secret of one kind. Errors: Unauthenticated, with
 	// access.ErrExpired in its chain when the secret was good once; Overloaded when its credential
-	// asks too often.
+	// asks too often: the Caller then has its Allowance, and nothing else.
 	Secret(secret string, kind schema.CredentialKind) (access.Caller, error)
 	// Bearer returns who presents a bearer token: an access token, an app password or a JWT.
 	// organization chooses among those of a JWT's user (its X-Organization-ID header), empty for
 	// none. Errors as Secret's, and Forbidden without an active membership there.
 	Bearer(token, organization string) (access.Caller, error)
+	// IssueToken exchanges an app password for a JWT that Bearer knows. Errors as Secret's.
+	IssueToken(appPassword string) (access.Issued, error)
 }
 
 // Recorder takes events into the ledger.
