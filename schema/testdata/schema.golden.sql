@@ -442,6 +442,51 @@ PARTITION BY toYYYYMM(event_time)
 ORDER BY (organization_id, agent_id, event_time, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE VIEW user_billable_request_logs
+(
+    `id` UUID,
+    `user_id` UUID,
+    `organization_id` UUID,
+    `agent_id` Nullable(UUID),
+    `service_name` LowCardinality(String),
+    `model_name` LowCardinality(String),
+    `input_tokens` Decimal(38, 6),
+    `output_tokens` Decimal(38, 6),
+    `channel` LowCardinality(String),
+    `service_cost` Decimal(38, 12),
+    `agent700_cost` Decimal(38, 12),
+    `created_at` DateTime64(6, 'UTC'),
+    `revision` UInt32,
+    `unpriced` Int64
+)
+AS SELECT
+    e.event_id AS id,
+    e.user_id AS user_id,
+    e.organization_id AS organization_id,
+    nullIf(e.agent_id, toUUID('00000000-0000-0000-0000-000000000000')) AS agent_id,
+    e.service AS service_name,
+    e.model AS model_name,
+    sumIf(e.quantity, (e.usage_type IN ('INPUT', 'CACHED_INPUT', 'CACHE_WRITE'))) AS input_tokens,
+    sumIf(e.quantity, (e.usage_type IN ('OUTPUT', 'REASONING'))) AS output_tokens,
+    e.channel AS channel,
+    sum(e.provider_cost) AS service_cost,
+    sum(e.billed_cost) AS agent700_cost,
+    e.event_time AS created_at,
+    max(e.revision) AS revision,
+    sumIf(toInt64(e.entry), e.pricing = 'unpriced') AS unpriced
+FROM usage_events AS e
+WHERE e.service != ''
+GROUP BY
+    e.organization_id,
+    e.agent_id,
+    e.event_time,
+    e.event_id,
+    e.user_id,
+    e.service,
+    e.model,
+    e.channel
+HAVING sum(toInt64(e.entry)) > 0
+
 CREATE TABLE users
 (
     `id` UUID,
