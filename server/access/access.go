@@ -40,6 +40,7 @@ type Snapshot struct {
 	memberships   map[membershipKey]schema.Membership
 	active        map[uuid.UUID][]schema.Membership // of each user, as Memberships returns them
 	agents        map[uuid.UUID]schema.Agent
+	agentNames    map[agentName]uuid.UUID // zero where several agents have the name
 	services      map[string]schema.Service
 	credentials   map[credentialKey]schema.Credential
 	rates         map[rateKey][]schema.Rate // descending by From
@@ -64,6 +65,7 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 		memberships:   make(map[membershipKey]schema.Membership, len(c.Memberships)),
 		active:        make(map[uuid.UUID][]schema.Membership, len(c.Users)),
 		agents:        make(map[uuid.UUID]schema.Agent, len(c.Agents)),
+		agentNames:    make(map[agentName]uuid.UUID, len(c.Agents)),
 		services:      make(map[string]schema.Service, len(c.Services)),
 		credentials:   make(map[credentialKey]schema.Credential, len(c.Credentials)),
 		rates:         make(map[rateKey][]schema.Rate),
@@ -90,6 +92,7 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 	}
 	for _, a := range c.Agents {
 		s.agents[a.ID] = a
+		s.nameAgent(a)
 	}
 	for _, v := range c.Services {
 		s.services[v.Name] = v
