@@ -165,6 +165,27 @@ func usageRecord(r queries.UsageRecord) dialect.UsageRecord {
 	}
 }
 
+func (r *reader) BillableRequests(
+	ctx context.Context, p dialect.BillableRequestsParams,
+) (dialect.BillableRequests, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	rows, totals, err := r.queries.BillableRequests(ctx, queries.BillableRequestsParams{
+		Organization: p.Organization, User: p.User, From: p.From, To: p.To, Limit: uint64(p.Limit),
+	})
+	if err != nil {
+		return dialect.BillableRequests{}, unavailable(err)
+	}
+	all := dialect.BillableRequests{
+		ProviderCost: totals.ProviderCost, BilledCost: totals.BilledCost,
+		Newest: make([]dialect.BillableRequest, len(rows)),
+	}
+	for i, row := range rows {
+		all.Newest[i] = dialect.BillableRequest(row)
+	}
+	return all, nil
+}
+
 func (r *reader) ConsumptionLogs(
 	ctx context.Context, p dialect.ConsumptionLogsParams,
 ) ([]dialect.Consumption, error) {

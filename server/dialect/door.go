@@ -86,6 +86,9 @@ type Reader interface {
 	Event(ctx context.Context, organization, id uuid.UUID) (Revision, error)
 	// EventHistory returns every revision of an event, the first one first, else as Event.
 	EventHistory(ctx context.Context, organization, id uuid.UUID) ([]Revision, error)
+	// BillableRequests returns a user's events of services in their current revisions, the newest
+	// first, and what all of them in the range cost.
+	BillableRequests(ctx context.Context, p BillableRequestsParams) (BillableRequests, error)
 	// ConsumptionLogs returns consumption by period, user and agent, ordered by period; one row
 	// for each (period, user, agent, usage type, charge, provider, endpoint, key, model, purpose).
 	ConsumptionLogs(ctx context.Context, p ConsumptionLogsParams) ([]Consumption, error)
@@ -181,6 +184,36 @@ type UsageRecordsParams struct {
 	User         uuid.UUID // zero: every user's
 	Offset       int
 	Limit        int
+}
+
+// BillableRequestsParams asks for a user's events of services in [From, To).
+type BillableRequestsParams struct {
+	Organization uuid.UUID
+	User         uuid.UUID
+	From         time.Time
+	To           time.Time
+	Limit        int // of the requests; the sums are of all of them
+}
+
+// BillableRequests is what a user's events of services were and cost.
+type BillableRequests struct {
+	ProviderCost schema.USD
+	BilledCost   schema.USD
+	Newest       []BillableRequest
+}
+
+// BillableRequest is one event of a service.
+type BillableRequest struct {
+	ID           uuid.UUID
+	Service      string
+	Model        string
+	Channel      string
+	InputTokens  schema.Quantity // cached ones and those written to a cache included
+	OutputTokens schema.Quantity // reasoning included
+	ProviderCost schema.USD
+	BilledCost   schema.USD
+	Unpriced     int64 // measurements without a rate
+	Time         time.Time
 }
 
 // Period is the grain of consumption logs.
