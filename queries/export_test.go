@@ -33,11 +33,19 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(eventEntries, EventParams{Organization: id, Event: id}),
 		asked(usageRecord, UsageRecordParams{Organization: id, Event: id}),
 		asked(usageRecords, UsageRecordsParams{Organization: id, Limit: 100}),
+		asked(billableRequests, BillableRequestsParams{
+			Organization: id, User: id, From: from, To: to, Limit: 100,
+		}),
+		asked(billableTotals, BillableRequestsParams{
+			Organization: id, User: id, From: from, To: to,
+		}),
 		asked(consumptionDaily,
 			ConsumptionParams{Organization: id, Agent: id, From: from, To: to}),
 		asked(consumptionMonthly,
 			ConsumptionParams{Organization: id, From: from, To: to}),
 		asked(catalogVersion, none{}),
+		asked(catalogAudit, CatalogAuditParams{Version: 1 << 62, Limit: 100}),
+		asked(unpriced, UnpricedParams{Organization: id, From: from, To: to, Limit: 100}),
 		asked(organizations, none{}),
 		asked(users, none{}),
 		asked(memberships, none{}),
@@ -45,6 +53,15 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(services, none{}),
 		asked(credentials, none{}),
 		asked(textModelCosts, none{}),
+		asked(correctionsState, id),
+		asked(correction, CorrectionParams{Organization: id, Number: 1}),
+		asked(correctionID, CorrectionParams{Organization: id, Number: 1}),
+		asked(openCorrections, none{}),
+		asked(pricedEvents, PricedEventsParams{
+			Organization: id, From: from, To: to, After: Place{Agent: id, Time: from}, Limit: 100,
+		}),
+		asked(usageOrganizations, VerifyParams{From: from, To: to}),
+		asked(verifyCorrections, VerifyParams{From: from, To: to}),
 		asked(verifyDimensions, VerifyParams{From: from, To: to}),
 		asked(verifyDuplicates, VerifyParams{From: from, To: to}),
 		asked(verifySequences, none{}),
@@ -57,7 +74,8 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 
 // AllInserted returns the names of the files that insert.
 func AllInserted() []string {
-	names := []string{insertEventsName, insertCatalogChanges}
+	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
+	names = append(names, insertCorrections, insertCorrectionsApplied)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// SaveCatalog writes a change: its rows, then its version. When it fails nobody is told of the
-// change, though some of its rows may be there: the same change can be saved again.
+// SaveCatalog writes a change: its rows, the record of them, then its version. When it fails nobody
+// is told of the change, though some of its rows may be there: the same change can be saved again.
 func (q *Queries) SaveCatalog(ctx context.Context, c schema.CatalogChange) error {
 	if c.Version == 0 {
 		return errVersion
@@ -21,7 +21,7 @@ func (q *Queries) SaveCatalog(ctx context.Context, c schema.CatalogChange) error
 	for i, t := range catalogRows(c.Retire, true, c.Version) {
 		tables[i].rows = append(tables[i].rows, t.rows...)
 	}
-	tables = append(tables, tableRows{insertCatalogChanges, [][]any{
+	tables = append(tables, auditRows(c), tableRows{insertCatalogChanges, [][]any{
 		{c.Version, c.At.UTC(), c.Actor, c.Summary},
 	}})
 	for _, t := range tables {
@@ -32,7 +32,10 @@ func (q *Queries) SaveCatalog(ctx context.Context, c schema.CatalogChange) error
 	return nil
 }
 
-const insertCatalogChanges = "insert_catalog_changes"
+const (
+	insertCatalogAudit   = "insert_catalog_audit"
+	insertCatalogChanges = "insert_catalog_changes"
+)
 
 // tableRows is what one insert of a small table writes.
 type tableRows struct {

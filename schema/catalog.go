@@ -141,6 +141,7 @@ func RateID(r Rate) uuid.UUID {
 type CatalogChange struct {
 	Upsert Catalog // rows that are new or differ
 	Retire Catalog // rows that no longer count; their key fields suffice
+	Audit  []AuditEntry
 
 	// Version orders changes and must be over every earlier one's. Two nodes that choose the same
 	// at once would hide one change from those who saw the other: microseconds since 1970, and at
