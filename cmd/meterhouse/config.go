@@ -5,8 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
+
+	"github.com/meterhouse/meterhouse/server/access"
 )
 
 // secret is a string that shows itself to nobody: not to logs, not to fmt, not to JSON.
@@ -32,6 +36,16 @@ type config struct {
 	pprof      string
 	demo       bool
 	verbose    bool
+	access     accessConfig
+}
+
+// accessConfig is who is let in, and how often.
+type accessConfig struct {
+	rateLimit int64
+	jwtSecret secret
+	jwks      string
+	audience  string
+	issuer    string
 }
 
 // engineDir is the embedded engine's part of the data directory.
@@ -64,6 +78,47 @@ func (c *config) databaseFlags(name string, std streams) *flag.FlagSet {
 	f.Var(&c.clickhouse, "clickhouse",
 		"`DSN` of a ClickHouse; empty: the embedded engine (METERHOUSE_CLICKHOUSE)")
 	return f
+}
+
+func (a accessConfig) tokens() access.TokenConfig {
+	return access.TokenConfig{
+		Secret: string(a.jwtSecret), JWKSURL: a.jwks, Audience: a.audience, Issuer: a.issuer,
+	}
+}
+
+// accessFlags adds what decides who is let in. The secret has no flag: others on the machine may
+// see a command line.
+func (c *config) accessFlags(f *flag.FlagSet) error {
+	const rateLimitDefault = 6_000_000
+	a := &c.access
+	a.jwtSecret = secret(os.Getenv("METERHOUSE_JWT_SECRET"))
+	f.StringVar(&a.jwks, "jwks-url", os.Getenv("METERHOUSE_JWKS_URL"),
+		"`URL` of the keys of RS256, ES256 and EdDSA tokens (METERHOUSE_JWKS_URL)")
+	f.StringVar(&a.audience, "jwt-audience", os.Getenv("METERHOUSE_JWT_AUDIENCE"),
+		"`name` that a token's aud must have (METERHOUSE_JWT_AUDIENCE)")
+	f.StringVar(&a.issuer, "jwt-issuer", os.Getenv("METERHOUSE_JWT_ISSUER"),
+		"`name` that a token's iss must be (METERHOUSE_JWT_ISSUER)")
+	limit := env("METERHOUSE_RATE_LIMIT", strconv.Itoa(rateLimitDefault))
+	n, err := rateLimit(limit)
+	if err != nil {
+		fmt.Fprintf(f.Output(), "METERHOUSE_RATE_LIMIT: %v\n", err)
+		return errUsage
+	}
+	a.rateLimit = n
+	f.Func("rate-limit", "`requests` a minute of each credential, 0 for no limit "+
+		"(METERHOUSE_RATE_LIMIT; default 6000000)", func(v string) (err error) {
+		a.rateLimit, err = rateLimit(v)
+		return err
+	})
+	return nil
+}
+
+func rateLimit(v string) (int64, error) {
+	n, err := strconv.ParseUint(v, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("must be a whole number from 0 to %d", uint32(math.MaxUint32))
+	}
+	return int64(n), nil
 }
 
 func env(name, otherwise string) string {

@@ -44,7 +44,13 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
 	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
+	if err := c.accessFlags(f); err != nil {
+		return err
+	}
 	if _, err := parse(f, args, 0, ""); err != nil {
+		return err
+	}
+	if err := c.access.tokens().Check(); err != nil {
 		return err
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -157,7 +163,9 @@ func (n *node) startDatabase(ctx context.Context) error {
 }
 
 func (n *node) startDirectory(ctx context.Context) error {
-	n.directory = access.NewDirectory(n.database.queries, n.logger)
+	if err := n.newDirectory(); err != nil {
+		return err
+	}
 	if err := n.directory.Refresh(ctx); err != nil {
 		return fmt.Errorf("%w (has `meterhouse migrate` been run?)", err)
 	}
@@ -166,6 +174,17 @@ func (n *node) startDirectory(ctx context.Context) error {
 	}
 	n.directory.Start()
 	return nil
+}
+
+func (n *node) newDirectory() error {
+	var err error
+	n.directory, err = access.New(access.Config{
+		Catalog:           n.database.queries,
+		Logger:            n.logger,
+		RequestsPerMinute: n.config.access.rateLimit,
+		Tokens:            n.config.access.tokens(),
+	})
+	return err
 }
 
 func (n *node) applyCatalog(ctx context.Context) error {

@@ -56,7 +56,7 @@ type Directory struct {
 	changing   sync.Mutex // held by one Change at a time
 	refreshing sync.Mutex
 	cancel     context.CancelFunc
-	done       chan struct{}
+	running    sync.WaitGroup
 }
 
 // New returns a Directory with an empty snapshot. It reads nothing yet. The error is about
@@ -68,13 +68,13 @@ func New(c Config) (*Directory, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	tokens, err := newTokens(c.Tokens, c.Now, c.Random)
+	tokens, err := newTokens(c)
 	if err != nil {
 		return nil, err
 	}
 	d := &Directory{
 		catalog: c.Catalog, logger: c.Logger, now: c.Now,
-		limit: c.RequestsPerMinute, tokens: tokens, done: make(chan struct{}),
+		limit: c.RequestsPerMinute, tokens: tokens,
 	}
 	d.install(NewSnapshot(schema.Catalog{}))
 	return d, nil
@@ -113,14 +113,18 @@ func (d *Directory) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// Start refreshes until Stop.
+// Start refreshes the catalog and an issuer's keys until Stop.
 func (d *Directory) Start() {
+	if d.tokens.Secret == "" {
+		d.logger.Info("no secret of JWTs is configured: tokens issued for app passwords end " +
+			"with this process and count on this node only")
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
-	go func() {
-		defer close(d.done)
-		d.run(ctx)
-	}()
+	d.running.Go(func() { d.run(ctx) })
+	if d.tokens.keys != nil {
+		d.running.Go(func() { d.tokens.keys.run(ctx) })
+	}
 }
 
 // Stop ends what Start began, if it did.
@@ -129,7 +133,7 @@ func (d *Directory) Stop() {
 		return
 	}
 	d.cancel()
-	<-d.done
+	d.running.Wait()
 }
 
 func (d *Directory) run(ctx context.Context) {

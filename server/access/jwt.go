@@ -19,6 +19,7 @@ import (
 // TokenConfig says which JWTs count as bearer tokens.
 type TokenConfig struct {
 	Secret   string // of HS256, at least 32 bytes; empty: one that this process makes up
+	JWKSURL  string // where the keys of RS256, ES256 and EdDSA are read from; empty: nowhere
 	Audience string // that `aud` must contain; empty: any
 	Issuer   string // that `iss` must be; empty: any
 }
@@ -38,24 +39,43 @@ const (
 // tokens verifies and issues JWTs.
 type tokens struct {
 	TokenConfig
-	secret []byte // of HS256
+	secret []byte   // of HS256
+	keys   *keyRing // nil: without a JWKS
 	now    func() time.Time
 	random io.Reader
 }
 
-func newTokens(c TokenConfig, now func() time.Time, random io.Reader) (*tokens, error) {
-	t := &tokens{TokenConfig: c, secret: []byte(c.Secret), now: now, random: random}
-	if c.Secret == "" {
+// Check returns what is wrong with the configuration; it reads nothing.
+func (c TokenConfig) Check() error {
+	if c.Secret != "" && len(c.Secret) < secretBytesMin {
+		return fmt.Errorf("access: the secret of JWTs must have at least %d bytes", secretBytesMin)
+	}
+	if c.JWKSURL == "" {
+		return nil
+	}
+	_, err := parseKeysURL(c.JWKSURL)
+	return err
+}
+
+func newTokens(c Config) (*tokens, error) {
+	if err := c.Tokens.Check(); err != nil {
+		return nil, err
+	}
+	t := &tokens{
+		TokenConfig: c.Tokens, secret: []byte(c.Tokens.Secret), now: c.Now, random: c.Random,
+	}
+	if t.Secret == "" {
 		t.secret = make([]byte, secretBytesMin)
-		if _, err := io.ReadFull(random, t.secret); err != nil {
+		if _, err := io.ReadFull(t.random, t.secret); err != nil {
 			return nil, fmt.Errorf("access: a secret for tokens: %w", err)
 		}
 	}
-	if len(t.secret) < secretBytesMin {
-		return nil, fmt.Errorf("access: the secret of JWTs must have at least %d bytes",
-			secretBytesMin)
+	if t.JWKSURL == "" {
+		return t, nil
 	}
-	return t, nil
+	var err error
+	t.keys, err = newKeyRing(t.JWKSURL, c.Logger, c.Now)
+	return t, err
 }
 
 // claims is what a verified token says.
@@ -165,5 +185,10 @@ func (t *tokens) key(token string) (jwa.SignatureAlgorithm, any, error) {
 	if h.Algorithm == jwa.HS256().String() {
 		return jwa.HS256(), t.secret, nil
 	}
-	return jwa.SignatureAlgorithm{}, nil, invalidToken()
+	alg, ok := algorithms(h.Algorithm)
+	if !ok || t.keys == nil {
+		return jwa.SignatureAlgorithm{}, nil, invalidToken()
+	}
+	key, err := t.keys.key(keyName{h.Algorithm, h.KeyID})
+	return alg, key, err
 }
