@@ -36,13 +36,17 @@ type entryRow struct {
 }
 
 func intoEntryRow(r *entryRow) []any {
+	return append(intoEntry(r), &r.actor, &r.reason)
+}
+
+// intoEntry leaves out who made it and why.
+func intoEntry(r *entryRow) []any {
 	e, m := &r.event, &r.measurement
 	return []any{
 		&e.ID, &e.Revision, &r.entry, &e.Time, &e.IngestTime, &e.User, &e.Agent,
 		&e.Service, &e.Channel, &e.APIName, &e.Endpoint,
 		&e.Provider, &e.ProviderEndpoint, &e.ProviderKey, &e.Model, &e.Chargeable, &e.Purpose,
 		&m.UsageType, &m.Quantity, &m.ProviderCost, &m.BilledCost, &m.Rate, &r.pricing,
-		&r.actor, &r.reason,
 	}
 }
 

@@ -58,7 +58,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(correctionID, CorrectionParams{Organization: id, Number: 1}),
 		asked(openCorrections, none{}),
 		asked(pricedEvents, PricedEventsParams{
-			Organization: id, From: from, To: to, After: Place{Agent: id, Time: from}, Limit: 100,
+			Organization: id, From: from, To: to, After: Place{Time: from}, Limit: 100,
 		}),
 		asked(usageOrganizations, VerifyParams{From: from, To: to}),
 		asked(verifyCorrections, VerifyParams{From: from, To: to}),

@@ -146,13 +146,15 @@ type duplicateRow struct {
 	entry int8
 }
 
-var verifyDuplicates = ask("verify_duplicates", func(p VerifyParams) []any {
+func bindMoments(p VerifyParams) []any {
 	from, to := storable(p.From), latest
 	if !p.To.IsZero() {
 		to = storable(p.To)
 	}
 	return []any{moment("from", from), moment("to", to), number("limit", differencesMax)}
-}, func(d *duplicateRow) []any {
+}
+
+var verifyDuplicates = ask("verify_duplicates", bindMoments, func(d *duplicateRow) []any {
 	return []any{&d.Organization, &d.Event, &d.Revision, &d.entry, &d.Ordinal, &d.Copies}
 })
 

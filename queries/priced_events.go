@@ -1,0 +1,87 @@
+package queries
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// Place is a place in the order in which the ledger keeps an organization's events. The zero
+// Place is before all of them.
+type Place struct {
+	Agent uuid.UUID
+	Time  time.Time
+	Event uuid.UUID
+}
+
+// PricedEventsParams asks for the next events in [From, To) that a rate may price.
+type PricedEventsParams struct {
+	Organization uuid.UUID
+	Model        string    // empty: any
+	From         time.Time // zero: unbounded
+	To           time.Time // zero: unbounded
+	After        Place
+	Limit        uint64
+}
+
+var pricedEvents = ask("priced_events", func(p PricedEventsParams) []any {
+	from, to := storable(p.From), latest
+	if !p.To.IsZero() {
+		to = storable(p.To)
+	}
+	return []any{
+		id("organization", p.Organization),
+		text("model", p.Model),
+		moment("from", from),
+		moment("to", to),
+		id("after_agent", p.After.Agent),
+		moment("after_time", storable(p.After.Time)),
+		id("after_event", p.After.Event),
+		number("limit", p.Limit),
+	}
+}, intoEntry)
+
+// PricedEvents returns those of the next Limit events whose current revision is among what was
+// asked for, in the ledger's order, and the place of the last of all of them; false when there are
+// no more. An event's rows that a filter leaves out are of other revisions.
+func (q *Queries) PricedEvents(
+	ctx context.Context, p PricedEventsParams,
+) (current []schema.Event, last Place, more bool, err error) {
+	var one []Revision // of the event under way
+	finish := func() {
+		for _, r := range one {
+			if !r.Reversed {
+				current = append(current, r.Event)
+			}
+		}
+		one = one[:0]
+	}
+	err = stream(ctx, q.conn, pricedEvents, p, func(r entryRow) error {
+		place := Place{r.event.Agent, r.event.Time.UTC(), r.event.ID}
+		if place != last {
+			finish()
+		}
+		r.event.Organization = p.Organization
+		one, last, more = addEntry(one, r), place, true
+		return nil
+	})
+	finish()
+	return current, last, more, err
+}
+
+var usageOrganizations = ask("usage_organizations", func(p VerifyParams) []any {
+	from, to := storable(p.From).Truncate(time.Hour), latest
+	if !p.To.IsZero() {
+		to = storable(p.To)
+	}
+	return []any{second("from", from), second("to", to)}
+}, func(id *uuid.UUID) []any { return []any{id} })
+
+// UsageOrganizations returns the organizations that used anything in the hours that touch
+// [From, To), whether the catalog has them or not.
+func (q *Queries) UsageOrganizations(ctx context.Context, p VerifyParams) ([]uuid.UUID, error) {
+	return collect(ctx, q.conn, usageOrganizations, p)
+}
