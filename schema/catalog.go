@@ -121,6 +121,9 @@ type Rate struct {
 	From                  time.Time // inclusive, UTC
 }
 
+// InstantValid reports whether the catalog can hold an instant: from 1970 until the end of 2199.
+func InstantValid(t time.Time) bool { return t.Unix() >= 0 && t.UTC().Year() < 2200 }
+
 // rateNamespace makes rate ids: a change of any part of a rate is another rate, so that a cost can
 // always be explained by the rate whose id it carries.
 var rateNamespace = uuid.MustParse("6d2b3c0e-7b0f-5c53-9b0c-6d65746572ff")

@@ -208,6 +208,24 @@ func (r *reader) ConsumptionLogs(
 	return logs, nil
 }
 
+func (r *reader) Unpriced(
+	ctx context.Context, p dialect.UnpricedParams,
+) ([]dialect.Unpriced, error) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	rows, err := r.queries.Unpriced(ctx, queries.UnpricedParams{
+		Organization: p.Organization, From: p.From, To: p.To, Limit: uint64(p.Limit),
+	})
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	all := make([]dialect.Unpriced, len(rows))
+	for i, row := range rows {
+		all[i] = dialect.Unpriced(row)
+	}
+	return all, nil
+}
+
 // readRetry is when to ask again after the database did not answer: it is restarting, as a rule.
 const readRetry = 2 * time.Second
 

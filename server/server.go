@@ -141,7 +141,7 @@ func (s *Server) door() dialect.Door {
 		Recorder:  s.cfg.Ingest,
 		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
 		Corrector: s.cfg.Corrections,
-		Catalog:   s.cfg.Directory,
+		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},
 		Now:       s.cfg.Now,
 		NewID:     func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}

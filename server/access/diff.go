@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -11,73 +13,174 @@ import (
 // alone: a file may be one of several.
 func Diff(have *Snapshot, want schema.Catalog) schema.Catalog {
 	return schema.Catalog{
-		Organizations: changed(want.Organizations, func(o schema.Organization) bool {
-			old, ok := have.organizations[o.ID]
-			return ok && old == o
-		}),
-		Users: changed(want.Users, func(u schema.User) bool {
-			old, ok := have.users[u.ID]
-			return ok && old == u
-		}),
-		Memberships: changed(want.Memberships, func(m schema.Membership) bool {
-			old, ok := have.memberships[membershipKey{m.Organization, m.User}]
-			return ok && old == m
-		}),
-		Agents: changed(want.Agents, func(a schema.Agent) bool {
-			old, ok := have.agents[a.ID]
-			return ok && old == a
-		}),
-		Services: changed(want.Services, func(s schema.Service) bool {
-			_, ok := have.services[s.Name]
-			return ok
-		}),
-		Credentials: changed(want.Credentials, func(k schema.Credential) bool {
-			old, ok := have.credentials[credentialKey{k.Kind, k.Hash}]
-			return ok && old == k
-		}),
-		Rates: changed(want.Rates, func(r schema.Rate) bool {
-			for _, old := range have.rates[rateKey{r.Model, r.UsageType}] {
-				if old.ID == r.ID {
-					return true
-				}
-			}
-			return false
-		}),
+		Organizations: changed(want.Organizations, have.organization),
+		Users:         changed(want.Users, have.user),
+		Memberships:   changed(want.Memberships, have.membership),
+		Agents:        changed(want.Agents, have.agent),
+		Services:      changed(want.Services, have.service),
+		Credentials:   changed(want.Credentials, have.credential),
+		Rates:         changed(want.Rates, have.rate),
 	}
 }
 
-// changed returns the elements that are not the same already, each once.
-func changed[T comparable](all []T, same func(T) bool) []T {
+// changed returns the elements that are not there already as they are, each once.
+func changed[T comparable](all []T, find func(T) (T, bool)) []T {
 	var out []T
 	seen := make(map[T]bool)
 	for _, v := range all {
-		if !same(v) && !seen[v] {
-			out = append(out, v)
-			seen[v] = true
+		if old, ok := find(v); ok && old == v || seen[v] {
+			continue
+		}
+		out = append(out, v)
+		seen[v] = true
+	}
+	return out
+}
+
+// counterparts returns the rows that a catalog's rows would take the place of.
+func (s *Snapshot) counterparts(c schema.Catalog) schema.Catalog {
+	return schema.Catalog{
+		Organizations: found(c.Organizations, s.organization),
+		Users:         found(c.Users, s.user),
+		Memberships:   found(c.Memberships, s.membership),
+		Agents:        found(c.Agents, s.agent),
+		Services:      found(c.Services, s.service),
+		Credentials:   found(c.Credentials, s.credential),
+		Rates:         found(c.Rates, s.rate),
+	}
+}
+
+// missing returns a catalog's rows that would take nothing's place.
+func (s *Snapshot) missing(c schema.Catalog) schema.Catalog {
+	return schema.Catalog{
+		Organizations: absent(c.Organizations, s.organization),
+		Users:         absent(c.Users, s.user),
+		Memberships:   absent(c.Memberships, s.membership),
+		Agents:        absent(c.Agents, s.agent),
+		Services:      absent(c.Services, s.service),
+		Credentials:   absent(c.Credentials, s.credential),
+		Rates:         absent(c.Rates, s.rate),
+	}
+}
+
+func found[T comparable](all []T, find func(T) (T, bool)) []T {
+	var out []T
+	seen := make(map[T]bool)
+	for _, v := range all {
+		if old, ok := find(v); ok && !seen[old] {
+			out = append(out, old)
+			seen[old] = true
 		}
 	}
 	return out
 }
 
-// Conflict returns why a change cannot be made beside what is there: an id, a tenant or a secret
-// that belongs to another organization.
-func Conflict(have *Snapshot, change schema.Catalog) error {
-	for _, o := range change.Organizations {
-		if id, ok := have.tenants[o.Tenant]; ok && o.Tenant != "" && id != o.ID {
-			return fmt.Errorf("catalog: tenant %s belongs to organization %s", o.Tenant, id)
+func absent[T any](all []T, find func(T) (T, bool)) []T {
+	var out []T
+	for _, v := range all {
+		if _, ok := find(v); !ok {
+			out = append(out, v)
 		}
+	}
+	return out
+}
+
+// These find the row that another one, by its key, would take the place of.
+
+func (s *Snapshot) organization(o schema.Organization) (schema.Organization, bool) {
+	old, ok := s.organizations[o.ID]
+	return old, ok
+}
+
+func (s *Snapshot) user(u schema.User) (schema.User, bool) {
+	old, ok := s.users[u.ID]
+	return old, ok
+}
+
+func (s *Snapshot) membership(m schema.Membership) (schema.Membership, bool) {
+	return s.Membership(m.Organization, m.User)
+}
+
+func (s *Snapshot) agent(a schema.Agent) (schema.Agent, bool) {
+	old, ok := s.agents[a.ID]
+	return old, ok
+}
+
+func (s *Snapshot) service(v schema.Service) (schema.Service, bool) {
+	old, ok := s.services[v.Name]
+	return old, ok
+}
+
+func (s *Snapshot) credential(k schema.Credential) (schema.Credential, bool) {
+	old, ok := s.credentials[credentialKey{k.Kind, k.Hash}]
+	if ok && old.ExpiresAt.Equal(k.ExpiresAt) {
+		old.ExpiresAt = k.ExpiresAt // one instant is written in several ways
+	}
+	return old, ok
+}
+
+func (s *Snapshot) rate(r schema.Rate) (schema.Rate, bool) {
+	for _, old := range s.rates[rateKey{r.Model, r.UsageType}] {
+		if old.From.Equal(r.From) {
+			old.From = r.From
+			return old, true
+		}
+	}
+	return schema.Rate{}, false
+}
+
+// Conflict returns why a change cannot be made beside what is there: an id, a tenant or a secret
+// that belongs to another. The error is a schema.Conflict.
+func Conflict(have *Snapshot, change schema.Catalog) error {
+	if err := tenantConflict(have, change); err != nil {
+		return err
 	}
 	for _, a := range change.Agents {
 		if old, ok := have.agents[a.ID]; ok && old.Organization != a.Organization {
-			return fmt.Errorf("catalog: agent %s belongs to organization %s",
-				a.ID, old.Organization)
+			return schema.Errorf(schema.Conflict, "id",
+				"agent %s belongs to another organization", a.ID)
 		}
 	}
 	for _, k := range change.Credentials {
-		old, ok := have.credentials[credentialKey{k.Kind, k.Hash}]
-		if ok && old.Organization != k.Organization {
-			return fmt.Errorf("catalog: a credential of organization %s is in use by another",
-				k.Organization)
+		if err := secretConflict(have, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tenantConflict looks at the organizations as they will be: two may exchange their tenants.
+func tenantConflict(have *Snapshot, change schema.Catalog) error {
+	moving := make(map[uuid.UUID]bool, len(change.Organizations))
+	for _, o := range change.Organizations {
+		moving[o.ID] = true
+	}
+	taken := make(map[string]uuid.UUID, len(change.Organizations))
+	for _, o := range change.Organizations {
+		if o.Tenant == "" {
+			continue
+		}
+		owner, ok := have.tenants[o.Tenant]
+		if !ok || moving[owner] {
+			owner, ok = taken[o.Tenant]
+		}
+		if ok && owner != o.ID {
+			return schema.Errorf(schema.Conflict, "tenant",
+				"%s belongs to another organization", o.Tenant)
+		}
+		taken[o.Tenant] = o.ID
+	}
+	return nil
+}
+
+// secretConflict refuses a secret that speaks for somebody else, as whatever kind: bearers are
+// looked up as several.
+func secretConflict(have *Snapshot, k schema.Credential) error {
+	for _, kind := range kinds {
+		old, ok := have.credentials[credentialKey{kind, k.Hash}]
+		same := old.User == k.User && old.Agent == k.Agent
+		if ok && (old.Organization != k.Organization || kind != k.Kind && !same) {
+			return schema.Errorf(schema.Conflict, "secret", "is in use: choose another")
 		}
 	}
 	return nil

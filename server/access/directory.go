@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,7 @@ type Directory struct {
 	users   sync.Map // by user id, the *window of tokens that no credential stands behind
 
 	changing   sync.Mutex // held by one Change at a time
+	failed     *unsettled // of the last one; nil: nothing is left of it
 	refreshing sync.Mutex
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
@@ -146,7 +148,7 @@ func (d *Directory) run(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		err := d.Refresh(ctx)
+		err := errors.Join(d.settleIdle(ctx), d.Refresh(ctx))
 		switch {
 		case err != nil && !failing && ctx.Err() == nil:
 			d.logger.Warn("catalog cannot be read, keeping the last one", "error", err)

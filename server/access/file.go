@@ -40,9 +40,11 @@ type fileStripe struct {
 }
 
 type fileUser struct {
-	ID   string `yaml:"id"`
-	Name string `yaml:"name"`
-	Role string `yaml:"role"`
+	ID     string `yaml:"id"`
+	Name   string `yaml:"name"`
+	Email  string `yaml:"email"`
+	Role   string `yaml:"role"`
+	Active *bool  `yaml:"active"` // absent: true
 }
 
 type fileAgent struct {
@@ -56,6 +58,10 @@ type fileCredential struct {
 	Agent  string `yaml:"agent"`
 	User   string `yaml:"user"`
 	Secret string `yaml:"secret"`
+
+	Name              string  `yaml:"name"`
+	Expires           string  `yaml:"expires"`
+	RequestsPerMinute *uint32 `yaml:"requests_per_minute"`
 }
 
 type fileService struct {
@@ -106,6 +112,7 @@ func ParseFile(r io.Reader) (schema.Catalog, error) {
 	for i, r := range f.Rates {
 		p.rate(fmt.Sprintf("text_model_costs[%d]", i), r)
 	}
+	p.users()
 	p.unique()
 	if len(p.errs) > 0 {
 		return schema.Catalog{}, fmt.Errorf("catalog: %w", errors.Join(p.errs...))
@@ -127,6 +134,10 @@ func fileError(err error) error {
 func (p *parser) organization(at string, o fileOrganization) {
 	id := p.id(at+".id", o.ID)
 	p.text(at+".name", o.Name)
+	p.optional(at+".tenant", o.Tenant)
+	p.optional(at+".stripe.customer", o.Stripe.Customer)
+	p.optional(at+".stripe.meter", o.Stripe.Meter)
+	p.optional(at+".stripe.subscription_item", o.Stripe.SubscriptionItem)
 	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
 		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping(o.Stripe),
 	})
@@ -140,9 +151,11 @@ func (p *parser) organization(at string, o fileOrganization) {
 			p.errorf("%s.role: must be superadmin, admin or member", at)
 		}
 		users[user] = true
-		p.catalog.Users = append(p.catalog.Users, schema.User{ID: user, Name: u.Name})
+		p.optional(at+".email", u.Email)
+		p.catalog.Users = append(p.catalog.Users,
+			schema.User{ID: user, Name: u.Name, Email: u.Email})
 		p.catalog.Memberships = append(p.catalog.Memberships, schema.Membership{
-			Organization: id, User: user, Role: role, Active: true,
+			Organization: id, User: user, Role: role, Active: u.Active == nil || *u.Active,
 		})
 	}
 	agents := make(map[uuid.UUID]bool)
@@ -159,15 +172,6 @@ func (p *parser) organization(at string, o fileOrganization) {
 	for i, c := range o.Credentials {
 		p.credential(fmt.Sprintf("%s.credentials[%d]", at, i), id, c, users, agents)
 	}
-}
-
-var roles = map[string]schema.Role{
-	"member": schema.Member, "admin": schema.Admin, "superadmin": schema.Superadmin,
-}
-
-var kinds = map[string]schema.CredentialKind{
-	"agent_secret": schema.AgentSecret, "login_token": schema.LoginToken,
-	"app_password": schema.AppPassword, "access_token": schema.AccessToken,
 }
 
 func (p *parser) credential(
@@ -191,6 +195,14 @@ func (p *parser) credential(
 		}
 	}
 	k.Hash = p.secret(at+".secret", c.Secret)
+	p.optional(at+".name", c.Name)
+	k.Name = c.Name
+	if c.Expires != "" {
+		k.ExpiresAt = p.instant(at+".expires", c.Expires)
+	}
+	if c.RequestsPerMinute != nil {
+		k.RequestsPerMinute = *c.RequestsPerMinute
+	}
 	p.catalog.Credentials = append(p.catalog.Credentials, k)
 }
 
@@ -219,21 +231,31 @@ func (p *parser) rate(at string, r fileRate) {
 	if !schema.UsageTypeValid(r.UsageType) {
 		p.errorf("%s.usage_type: must be upper-case letters, digits and _", at)
 	}
-	from, err := time.Parse(time.RFC3339, r.From)
-	if err != nil {
-		from, err = time.Parse(time.DateOnly, r.From)
-	}
-	if err != nil {
-		p.errorf("%s.from: must be a date or an RFC 3339 instant", at)
-	}
+	p.optional(at+".provider", r.Provider)
 	rate := schema.Rate{
 		Model: r.Model, UsageType: r.UsageType, Provider: r.Provider,
 		ProviderUSDPerMillion: p.usd(at+".provider_usd_per_million", r.ProviderUSD),
 		BilledUSDPerMillion:   p.usd(at+".billed_usd_per_million", r.BilledUSD),
-		From:                  from.UTC().Truncate(time.Microsecond),
+		From:                  p.instant(at+".from", r.From),
 	}
 	rate.ID = schema.RateID(rate)
 	p.catalog.Rates = append(p.catalog.Rates, rate)
+}
+
+// instant reads a date, which is midnight UTC, or an instant, to the microsecond.
+func (p *parser) instant(at, s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t, err = time.Parse(time.DateOnly, s)
+	}
+	if err != nil {
+		p.errorf("%s: must be a date or an RFC 3339 instant", at)
+		return time.Time{}
+	}
+	if t = t.UTC().Truncate(time.Microsecond); !schema.InstantValid(t) {
+		p.errorf("%s: must be from 1970 to 2199", at)
+	}
+	return t
 }
 
 func (p *parser) usd(at, s string) schema.USD {
@@ -267,11 +289,41 @@ func (p *parser) text(at, s string) bool {
 		p.errorf("%s: is missing", at)
 		return false
 	}
+	return p.optional(at, s)
+}
+
+// optional checks a text that may be empty.
+func (p *parser) optional(at, s string) bool {
 	if err := schema.CheckText(at, s); err != nil {
 		p.errs = append(p.errs, err)
 		return false
 	}
 	return true
+}
+
+// users makes one of each user who is named in several organizations, and refuses one who is not
+// the same in all of them.
+func (p *parser) users() {
+	at := make(map[uuid.UUID]int)
+	var all []schema.User
+	for _, u := range p.catalog.Users {
+		i, ok := at[u.ID]
+		if !ok {
+			at[u.ID] = len(all)
+			all = append(all, u)
+			continue
+		}
+		if all[i].Email == "" {
+			all[i].Email = u.Email
+		}
+		if u.ID == uuid.Nil {
+			continue // no id, which was said already
+		}
+		if all[i].Name != u.Name || u.Email != "" && u.Email != all[i].Email {
+			p.errorf("user %s: must have one name and one email in all organizations", u.ID)
+		}
+	}
+	p.catalog.Users = all
 }
 
 // unique refuses what a look-up could not tell apart.

@@ -60,8 +60,11 @@ type Receipt struct {
 	Accepted   int
 	Duplicates int
 	Rejected   []Rejection
-	Repeated   []int  // positions in the request of the known duplicates, ascending
-	Sequence   uint64 // of the last accepted event on this node; 0 when none was
+	Repeated   []int // positions in the request of the known duplicates, ascending
+
+	// Sequence is up to where ClickHouse must have this node's events to have the request's, its
+	// known duplicates too; 0 when none was accepted or known.
+	Sequence uint64
 }
 
 // Rejection is why one event of a request was not accepted.
@@ -92,6 +95,8 @@ type Reader interface {
 	// ConsumptionLogs returns consumption by period, user and agent, ordered by period; one row
 	// for each (period, user, agent, usage type, charge, provider, endpoint, key, model, purpose).
 	ConsumptionLogs(ctx context.Context, p ConsumptionLogsParams) ([]Consumption, error)
+	// Unpriced returns what was used without a rate to price it, the most measurements first.
+	Unpriced(ctx context.Context, p UnpricedParams) ([]Unpriced, error)
 }
 
 // Corrector changes what the ledger says of an event: by the reversal of its current revision and,
@@ -214,6 +219,24 @@ type BillableRequest struct {
 	BilledCost   schema.USD
 	Unpriced     int64 // measurements without a rate
 	Time         time.Time
+}
+
+// UnpricedParams asks what had no rate in the UTC hours that start in [From, To).
+type UnpricedParams struct {
+	Organization uuid.UUID // zero: every one
+	From         time.Time
+	To           time.Time
+	Limit        int
+}
+
+// Unpriced is what an organization used of a model and usage type without a rate.
+type Unpriced struct {
+	Organization uuid.UUID
+	Model        string // empty: the client named none
+	UsageType    string
+	Measurements int64           // without a rate
+	Quantity     schema.Quantity // of the hours that have such measurements, priced ones included
+	First, Last  time.Time       // the first and the last of these hours
 }
 
 // Period is the grain of consumption logs.
