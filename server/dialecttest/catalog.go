@@ -102,11 +102,32 @@ func newOrganization(mark string) *Organization {
 	return o
 }
 
+// Service returns the name of a service of the catalog's that the organization used.
+func (o *Organization) Service() string { return o.Mark + "-service" }
+
+// Model returns the name of a model with prices for input and output.
+func (o *Organization) Model() string { return o.Mark + "-priced" }
+
+// Embedding returns the name of a model with a price for input only.
+func (o *Organization) Embedding() string { return o.Mark + "-embedding" }
+
 // addTo puts the organization into a catalog.
 func (o *Organization) addTo(c *schema.Catalog) {
 	c.Organizations = append(c.Organizations, schema.Organization{
 		ID: o.ID, Name: o.Mark + " organization", Tenant: o.Tenant,
 	})
+	c.Services = append(c.Services, schema.Service{Name: o.Service()})
+	for model, types := range map[string][]string{
+		o.Model(): {schema.Input, schema.Output}, o.Embedding(): {schema.Input},
+	} {
+		for _, usageType := range types {
+			rate := schema.Rate{Model: model, UsageType: usageType, From: time.Unix(0, 0).UTC()}
+			rate.ProviderUSDPerMillion = schema.USDOf(schema.Int128{Lo: 150_000_000_000}) // 0.15
+			rate.BilledUSDPerMillion = schema.USDOf(schema.Int128{Lo: 195_000_000_000})
+			rate.ID = schema.RateID(rate)
+			c.Rates = append(c.Rates, rate)
+		}
+	}
 	for _, m := range []struct {
 		user User
 		role schema.Role
@@ -160,7 +181,7 @@ func (o *Organization) usage(now time.Time) []schema.Event {
 	event := func(id uuid.UUID, user User, agent uuid.UUID, usageType string) schema.Event {
 		return schema.Event{
 			Organization: o.ID, ID: id, Entry: schema.Record, Time: at,
-			User: user.ID, Agent: agent, Service: o.Mark + "-service", APIName: o.Mark + "-api",
+			User: user.ID, Agent: agent, Service: o.Service(), APIName: o.Mark + "-api",
 			Endpoint: "/" + o.Mark, Provider: o.Mark + "-provider", Model: o.Mark + "-model",
 			ProviderKey: schema.ObfuscateKey("sk-" + o.Mark + "-key-0123456789"),
 			Chargeable:  true,

@@ -16,7 +16,9 @@ import (
 // Suite is what a dialect says of itself: its routes, and what its page documents of errors.
 // Outcomes are HTTP statuses unless Outcome says otherwise; one that is zero has the usual status.
 type Suite struct {
-	Routes  []Route
+	Routes []Route
+	// RoutesOf returns more routes, where they name what the catalog holds; nil: there are none.
+	RoutesOf func(h *Harness) []Route
 	Access  func(h *Harness) []Access
 	Unknown string // a path under the dialect's prefix that is no route
 
@@ -42,6 +44,8 @@ type Suite struct {
 type Route struct {
 	Name  string
 	Kinds []schema.CredentialKind // that are let in
+	// Superadmin says that nobody else is: the route is asked with a superadmin's credentials.
+	Superadmin bool
 	// Request asks with a credential about what belongs to an organization. Without a credential
 	// it leaves out what carries one.
 	Request func(s Secret, of *Organization) Request
@@ -87,6 +91,9 @@ func Run(t *testing.T, s Suite) {
 		s.Outcome = func(r Response) int { return r.Status }
 	}
 	r := &runner{Suite: s, h: New(t)}
+	if s.RoutesOf != nil {
+		r.Routes = append(slices.Clone(s.Routes), s.RoutesOf(r.h)...)
+	}
 	for _, part := range []struct {
 		name string
 		run  func(*testing.T)
@@ -123,9 +130,17 @@ type runner struct {
 // bodyMark is in every body that has room for a text: it may be in no log.
 const bodyMark = "body-mark-5d1e"
 
+// secret returns a credential of an organization that the route lets in.
+func (route Route) secret(o *Organization, kind schema.CredentialKind) Secret {
+	if route.Superadmin {
+		return o.Superadmin.Secret(kind)
+	}
+	return o.Secret(kind)
+}
+
 // own is an organization's own good request.
 func (r *runner) own(route Route) Request {
-	request := route.Request(r.h.Acme.Secret(route.Kinds[0]), r.h.Acme)
+	request := route.Request(route.secret(r.h.Acme, route.Kinds[0]), r.h.Acme)
 	if route.Body != nil {
 		request.Body = route.Body("7", bodyMark)
 	}
@@ -231,7 +246,7 @@ func (r *runner) credentials(t *testing.T) {
 			r.expect(t, route.Name+" with a form", r.h.Do(t, form), r.Missing)
 			do("an unknown one", Secret{route.Kinds[0], uuid.NewString()}, r.Unauthenticated)
 			do("a cut one", Secret{
-				route.Kinds[0], r.h.Acme.Secret(route.Kinds[0]).Text[:12],
+				route.Kinds[0], route.secret(r.h.Acme, route.Kinds[0]).Text[:12],
 			}, r.Unauthenticated)
 			for _, kind := range kinds {
 				former := r.h.Acme.Former.Secret(kind)
@@ -249,7 +264,7 @@ func (r *runner) credentials(t *testing.T) {
 	})
 	for _, route := range r.Routes {
 		for _, kind := range route.Kinds {
-			request := route.Request(r.h.Acme.Secret(kind), r.h.Acme)
+			request := route.Request(route.secret(r.h.Acme, kind), r.h.Acme)
 			request.Body = r.own(route).Body
 			r.expect(t, route.Name, r.h.Do(t, request), route.Want)
 		}
@@ -287,14 +302,14 @@ func (r *runner) neighbours(t *testing.T) {
 			want := route.Foreign
 			setDefault(&want, route.Want)
 			for _, kind := range route.Kinds {
-				request := route.Request(own.Secret(kind), other)
+				request := route.Request(route.secret(own, kind), other)
 				if route.Body != nil {
 					request.Body = route.Body("1", bodyMark)
 				}
 				got := r.h.Do(t, request)
 				r.expect(t, route.Name, got, want)
 				for _, mark := range other.marks() {
-					asked := strings.Contains(request.Path, mark)
+					asked := strings.Contains(request.Path+request.Body, mark)
 					if bytes.Contains(got.Body, []byte(mark)) && !asked {
 						t.Errorf("%s: shows %q of another organization: %v", route.Name, mark, got)
 					}
@@ -325,7 +340,7 @@ func (r *runner) segments(t *testing.T) {
 				continue
 			}
 			for _, segment := range hostile {
-				request := route.Segment(r.h.Acme.Secret(route.Kinds[0]), segment)
+				request := route.Segment(route.secret(r.h.Acme, route.Kinds[0]), segment)
 				got := r.h.Raw(t, request.Method, request.Bytes(), lastRequest)
 				if len(got) != 2 || !isLast(got[1]) {
 					t.Errorf("%s %.60s: %d answers: %v", route.Name, segment, len(got), got)
