@@ -12,6 +12,12 @@ func validate(e *schema.Event, now time.Time) *schema.Error {
 	if err := validateTime(e.Time, now); err != nil {
 		return err
 	}
+	return Validate(e)
+}
+
+// Validate returns why what an event says cannot be accepted, whenever it was: a correction may
+// come when the event is older than one that is new may be.
+func Validate(e *schema.Event) *schema.Error {
 	for _, f := range [...]struct{ name, value string }{
 		{"service", e.Service}, {"channel", e.Channel}, {"api_name", e.APIName},
 		{"endpoint", e.Endpoint}, {"provider", e.Provider},
