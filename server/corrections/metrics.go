@@ -1,0 +1,34 @@
+package corrections
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	made      prometheus.Counter
+	conflicts prometheus.Counter
+	open      prometheus.Gauge
+}
+
+// newMetrics registers with r unless it is nil. Two Correctors on one registry are a mistake of
+// the program's.
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		made: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meterhouse_corrections_total",
+			Help: "Corrections this node made.",
+		}),
+		conflicts: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meterhouse_correction_conflicts_total",
+			Help: "Corrections made anew because another writer was first.",
+		}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meterhouse_corrections_open",
+			Help: "Organizations with a correction that is written and not applied.",
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.made, m.conflicts, m.open)
+	}
+	return m
+}
