@@ -19,8 +19,8 @@ type Suite struct {
 	Routes []Route
 	// RoutesOf returns more routes, where they name what the catalog holds; nil: there are none.
 	RoutesOf func(h *Harness) []Route
-	Access  func(h *Harness) []Access
-	Unknown string // a path under the dialect's prefix that is no route
+	Access   func(h *Harness) []Access
+	Unknown  string // a path under the dialect's prefix that is no route
 
 	// Outcome reads an answer's outcome where it is not the status. Success is 200 or 201.
 	Outcome func(Response) int
