@@ -38,6 +38,7 @@ type Suite struct {
 	Unavailable     int
 	Overloaded      int
 	BOM             bool // a byte order mark in front of a body is passed over
+	Empty           int  // of an empty object, where that is a request with nothing in it
 }
 
 // Route is one route of a dialect.
@@ -53,7 +54,7 @@ type Route struct {
 	Foreign int // of one about the other organization; zero: Want, with nothing of the other's
 
 	// Body returns a body with a quantity as it stands in JSON, and a text of the client's where
-	// there is one. Nil: the route does not write.
+	// there is one; where bodies carry a key, a new one each time. Nil: the route does not write.
 	Body func(quantity, text string) string
 	// Segment puts a text of the client's choice, escaped already, into the path; nil: no
 	// parameter is there.

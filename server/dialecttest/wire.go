@@ -305,12 +305,13 @@ func (r *runner) cutOff(t *testing.T, what string, whole []byte, lengths ...int)
 // slowSender holds a request back while others are served, and ends it then.
 func (r *runner) slowSender(t *testing.T) {
 	for _, route := range r.Routes {
-		whole := r.own(route).With("Connection", "close").Bytes()
 		const slow = 8
 		var senders []*Conn
+		var rests [][]byte
 		for i := range slow {
+			whole := r.own(route).With("Connection", "close").Bytes()
 			c := r.h.Dial(t)
-			senders = append(senders, c)
+			senders, rests = append(senders, c), append(rests, whole[len(whole)*(i+1)/(slow+1):])
 			if _, err := c.Write(whole[:len(whole)*(i+1)/(slow+1)]); err != nil {
 				t.Fatal(err)
 			}
@@ -318,7 +319,7 @@ func (r *runner) slowSender(t *testing.T) {
 		r.expect(t, route.Name, r.h.Do(t, r.own(route)), route.Want)
 		before := r.h.Accepted(t)
 		for i, c := range senders {
-			if _, err := c.Write(whole[len(whole)*(i+1)/(slow+1):]); err != nil {
+			if _, err := c.Write(rests[i]); err != nil {
 				t.Fatal(err)
 			}
 			got, answered := c.Next(http.MethodPost)
