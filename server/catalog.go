@@ -25,7 +25,11 @@ func (c *catalog) Change(
 ) error {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
-	return unavailable(c.directory.Change(ctx, actor, plan))
+	err := c.directory.Change(ctx, actor, plan)
+	if schema.KindOf(err) != schema.Internal {
+		return err // the plan's own
+	}
+	return unavailable(err)
 }
 
 func (c *catalog) Audit(

@@ -7,11 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/user"
 	"strings"
-	"time"
 
-	"github.com/meterhouse/meterhouse/queries"
-	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
 )
 
@@ -22,6 +20,7 @@ func catalog(ctx context.Context, args []string, std streams) (err error) {
 	}
 	var c config
 	f := c.databaseFlags("catalog apply", std)
+	dryRun := f.Bool("dry-run", false, "print what would change, and change nothing")
 	files, err := parse(f, args[1:], 1, "FILE")
 	if err != nil {
 		return err
@@ -37,64 +36,72 @@ func catalog(ctx context.Context, args []string, std streams) (err error) {
 			return err
 		}
 	}
-	return applyFile(ctx, files[0], d.queries, access.NewDirectory(d.queries, logger), logger)
+	directory := access.NewDirectory(d.queries, logger)
+	if *dryRun {
+		return previewFile(ctx, files[0], directory, std.out)
+	}
+	return applyFile(ctx, files[0], directory, logger)
 }
 
-// applyFile brings the catalog to what a file says and refreshes the directory.
-func applyFile(
-	ctx context.Context, path string, q *queries.Queries, d *access.Directory, logger *slog.Logger,
+// previewFile prints a line for each thing that applying a file would touch.
+func previewFile(
+	ctx context.Context, path string, d *access.Directory, out io.Writer,
 ) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	defer file.Close()
-	return apply(ctx, file, path, q, d, logger)
-}
-
-func applyDemo(
-	ctx context.Context, q *queries.Queries, d *access.Directory, logger *slog.Logger,
-) error {
-	return apply(ctx, strings.NewReader(demoCatalog), "demo catalog", q, d, logger)
-}
-
-func apply(
-	ctx context.Context, r io.Reader, name string,
-	q *queries.Queries, d *access.Directory, logger *slog.Logger,
-) error {
-	want, err := access.ParseFile(r)
+	lines, err := d.Preview(ctx, file)
 	if err != nil {
 		return err
 	}
-	if err := d.Refresh(ctx); err != nil {
+	for _, line := range lines {
+		fmt.Fprintln(out, line)
+	}
+	return nil
+}
+
+// applyFile brings the catalog to what a file says and refreshes the directory.
+func applyFile(
+	ctx context.Context, path string, d *access.Directory, logger *slog.Logger,
+) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	defer file.Close()
+	return apply(ctx, file, path, d, logger)
+}
+
+func applyDemo(ctx context.Context, d *access.Directory, logger *slog.Logger) error {
+	return apply(ctx, strings.NewReader(demoCatalog), "demo catalog", d, logger)
+}
+
+func apply(
+	ctx context.Context, r io.Reader, name string, d *access.Directory, logger *slog.Logger,
+) error {
+	summary, err := d.Apply(ctx, r, "file:"+name+" by "+operator())
+	if err != nil {
 		return err
 	}
-	have := d.Snapshot()
-	change := access.Diff(have, want)
-	summary := access.Summary(change)
 	if summary == "" {
 		logger.Info("catalog is as the file says", "file", name)
 		return nil
 	}
-	if err := access.Conflict(have, change); err != nil {
-		return err
-	}
-	now := time.Now()
-	if err := q.SaveCatalog(ctx, schema.CatalogChange{
-		Upsert:  change,
-		Version: nextVersion(have.Version(), now),
-		At:      now,
-		Actor:   "file",
-		Summary: summary,
-	}); err != nil {
-		return err
-	}
 	logger.Info("catalog changed", "file", name, "change", summary)
-	return d.Refresh(ctx)
+	return nil
 }
 
-// nextVersion is the time in microseconds, or one more than the newest version where the clock
-// is behind it.
-func nextVersion(newest uint64, now time.Time) uint64 {
-	return max(newest+1, uint64(now.UnixMicro()))
+// operator names whoever runs this program, for the record.
+func operator() string {
+	who := "unknown"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		who = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return who + "@" + host
 }
