@@ -189,14 +189,14 @@ func (n *node) newDirectory() error {
 
 func (n *node) applyCatalog(ctx context.Context) error {
 	if n.config.demo {
-		if err := applyDemo(ctx, n.database.queries, n.directory, n.logger); err != nil {
+		if err := applyDemo(ctx, n.directory, n.logger); err != nil {
 			return err
 		}
 	}
 	if n.config.catalog == "" {
 		return nil
 	}
-	return applyFile(ctx, n.config.catalog, n.database.queries, n.directory, n.logger)
+	return applyFile(ctx, n.config.catalog, n.directory, n.logger)
 }
 
 // wait returns when the process is told to stop or the listener fails.
