@@ -114,7 +114,7 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 func (s *Snapshot) Version() uint64 { return s.version }
 
 // Caller returns who presents a secret as one of the kinds; false when nobody does, when the
-// agent is gone, or when the user is no active member of the credential's organization. It names
+// agent, the user or the organization is gone, or when the user is no active member of it. It names
 // no credential and looks at no clock: whether one has expired or is over its limit, a Directory
 // says.
 func (s *Snapshot) Caller(secret string, kinds ...schema.CredentialKind) (Caller, bool) {
@@ -139,7 +139,7 @@ func (s *Snapshot) callerOf(k schema.Credential) (Caller, bool) {
 		return Caller{Organization: k.Organization, User: agent.Owner, Agent: agent.ID}, true
 	}
 	role := s.Role(k.Organization, k.User)
-	if role == 0 {
+	if _, ok := s.users[k.User]; !ok || role == 0 {
 		return Caller{}, false
 	}
 	return Caller{Organization: k.Organization, User: k.User, Role: role}, true
