@@ -18,6 +18,7 @@ const (
 	Forbidden                   // a known caller who may not do this
 	NotFound                    // no such thing, or not the caller's
 	Conflict                    // it is there already, or is not as the caller expects
+	Stale                       // it is no longer what the caller made a condition
 	TooLarge                    // over a limit in bytes or counts
 	Unsupported                 // a media type or encoding we do not read
 	Overloaded                  // a bound is reached: try again after RetryAfter

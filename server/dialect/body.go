@@ -5,39 +5,35 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// ReadBody returns the request's body, decoded as its Content-Encoding says (none or gzip). It
-// never holds more than schema.RequestBytesMax of it, however it inflates. The bytes are the
-// caller's own and outlive the handler. Errors: TooLarge, Unsupported, Unreadable.
+// ReadBody returns the request's body, decoded as its Content-Encoding says (none, gzip or zstd).
+// It holds at most schema.RequestBytesMax of it before and after decoding, however it inflates.
+// The bytes are the caller's own and outlive the handler. Errors: TooLarge, Unsupported, Unreadable.
 func ReadBody(c *fiber.Ctx) ([]byte, error) {
-	if c.Request().Header.ContentLength() > schema.RequestBytesMax {
-		return nil, tooLarge()
+	length := c.Request().Header.ContentLength()
+	if length > schema.RequestBytesMax {
+		return nil, tooLarge("after")
 	}
 	raw := rawBody(c)
 	encoding := strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding)))
 	switch encoding {
 	case "", "identity":
-		return readBounded(raw, c.Request().Header.ContentLength())
+		return readBounded(raw, length)
 	case "gzip", "x-gzip":
-		zr, err := gzip.NewReader(raw)
-		if err != nil {
-			return nil, unreadableGzip(err)
-		}
-		defer zr.Close()
-		body, err := readBounded(zr, -1)
-		if err != nil {
-			return nil, unreadableGzip(err)
-		}
-		return body, nil
+		return gunzip(raw)
+	case "zstd":
+		return unzstd(raw, length)
 	}
 	return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentEncoding,
-		"must be gzip or absent")
+		"must be gzip, zstd or absent")
 }
 
 // rawBody reads the body as it came. fiber's own Body() is not used: on a decoding error it
@@ -116,22 +112,84 @@ func readBounded(r io.Reader, sizeHint int) ([]byte, error) {
 	buf := bytes.NewBuffer(make([]byte, 0, sizeHint+bytes.MinRead))
 	n, err := buf.ReadFrom(io.LimitReader(r, schema.RequestBytesMax+1))
 	if n > schema.RequestBytesMax {
-		return nil, tooLarge()
+		return nil, tooLarge("after")
 	}
 	if err != nil {
+		if e := (*schema.Error)(nil); errors.As(err, &e) {
+			return nil, e
+		}
 		return nil, schema.Errorf(schema.Unreadable, "", "the body ended early")
 	}
 	return buf.Bytes(), nil
 }
 
-func tooLarge() error {
-	return schema.Errorf(schema.TooLarge, "", "the body must have at most %d bytes after decoding",
-		schema.RequestBytesMax)
+// encoded bounds a compressed body before it is decoded: members and frames of nothing at all may
+// follow each other for ever.
+type encoded struct {
+	r    io.Reader
+	left int
 }
 
-func unreadableGzip(err error) error {
-	if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.TooLarge {
-		return err
+func (e *encoded) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	if e.left -= n; e.left < 0 {
+		return 0, tooLarge("before")
 	}
-	return schema.Errorf(schema.Unreadable, "", "the body is not valid gzip")
+	return n, err
+}
+
+func gunzip(raw io.Reader) ([]byte, error) {
+	zr, err := gzip.NewReader(&encoded{raw, schema.RequestBytesMax})
+	if err != nil {
+		return nil, undecodable("gzip", err)
+	}
+	defer zr.Close()
+	body, err := readBounded(zr, -1)
+	if err != nil {
+		return nil, undecodable("gzip", err)
+	}
+	return body, nil
+}
+
+// zstdWindowMax is what zstd itself takes where it is not told to take more.
+const zstdWindowMax = 128 << 20
+
+// zstdDecoder is shared: it has a decoder for each processor, whoever comes later waits. A window
+// takes no memory of its own, because a body is decoded as a whole.
+var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(0),
+		zstd.WithDecoderMaxMemory(schema.RequestBytesMax), zstd.WithDecoderMaxWindow(zstdWindowMax))
+})
+
+func unzstd(raw io.Reader, length int) ([]byte, error) {
+	compressed, err := readBounded(&encoded{raw, schema.RequestBytesMax}, length)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := zstdDecoder()
+	if err != nil {
+		return nil, err
+	}
+	const growth = 8 // of text, as a rule
+	size := min(growth*len(compressed), schema.RequestBytesMax)
+	body, err := decoder.DecodeAll(compressed, make([]byte, 0, size))
+	if err != nil {
+		return nil, undecodable("zstd", err)
+	}
+	return body, nil
+}
+
+func tooLarge(when string) error {
+	return schema.Errorf(schema.TooLarge, "", "the body must have at most %d bytes %s decoding",
+		schema.RequestBytesMax, when)
+}
+
+func undecodable(encoding string, err error) error {
+	if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.TooLarge {
+		return e
+	}
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return tooLarge("after")
+	}
+	return schema.Errorf(schema.Unreadable, "", "the body is not valid %s", encoding)
 }

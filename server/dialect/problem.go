@@ -19,6 +19,7 @@ var StatusOf = map[schema.Kind]int{
 	schema.Forbidden:       http.StatusForbidden,
 	schema.NotFound:        http.StatusNotFound,
 	schema.Conflict:        http.StatusConflict,
+	schema.Stale:           http.StatusPreconditionFailed,
 	schema.TooLarge:        http.StatusRequestEntityTooLarge,
 	schema.Unsupported:     http.StatusUnsupportedMediaType,
 	schema.Overloaded:      http.StatusTooManyRequests,

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -36,8 +38,12 @@ func (r *runner) bodies(t *testing.T) {
 			for i, body := range hostile {
 				request := r.own(route)
 				request.Body = body
+				want := r.Rejected
+				if body == "{}" && r.Empty != 0 {
+					want = []int{r.Empty}
+				}
 				r.expect(t, fmt.Sprintf("%s, body %d (%.40q)", route.Name, i, body),
-					r.h.Do(t, request), r.Rejected...)
+					r.h.Do(t, request), want...)
 			}
 			request := r.own(route).With("Content-Type", "multipart/form-data; boundary=x")
 			request.Body = "--x\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n" +
@@ -98,6 +104,15 @@ func gzipped(members ...string) string {
 	return b.String()
 }
 
+func zstds(t *testing.T, text string) string {
+	t.Helper()
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(w.EncodeAll([]byte(text), nil))
+}
+
 // bomb is about a megabyte that inflates to a gigabyte.
 var bomb = sync.OnceValue(func() []byte {
 	var b bytes.Buffer
@@ -117,11 +132,12 @@ func (r *runner) encodings(t *testing.T) {
 			request.Body = body
 			r.expect(t, route.Name+", "+what, r.h.Do(t, request), want...)
 		}
-		zip := gzipped(own.Body)
+		zip, frame := gzipped(own.Body), zstds(t, own.Body)
 		for _, encoding := range []string{"gzip", "GZIP", "x-gzip"} {
 			send("gzip", encoding, zip, route.Want)
 		}
 		send("identity", "identity", own.Body, route.Want)
+		send("zstd", "zstd", frame, route.Want)
 		r.unchanged(t, func() {
 			for _, n := range []int{0, 1, 9, 10, 11, len(zip) / 2, len(zip) - 8, len(zip) - 1} {
 				send(fmt.Sprintf("%d bytes of gzip", n), "gzip", zip[:n], r.Rejected...)
@@ -131,10 +147,18 @@ func (r *runner) encodings(t *testing.T) {
 			send("a flipped bit", "gzip", zip[:len(zip)-6]+"!"+zip[len(zip)-5:], r.Rejected...)
 			send("two objects", "gzip", gzipped(own.Body, "x"), r.Rejected...)
 			send("no gzip", "gzip", own.Body, r.Rejected...)
+			for _, n := range []int{0, 1, 4, len(frame) / 2, len(frame) - 1} {
+				send(fmt.Sprintf("%d bytes of zstd", n), "zstd", frame[:n], r.Rejected...)
+			}
+			send("zstd and more", "zstd", frame+"garbage", r.Rejected...)
+			send("two objects in zstd", "zstd", frame+zstds(t, "x"), r.Rejected...)
+			send("gzip as zstd", "zstd", zip, r.Rejected...)
+			send("a bomb of zstd", "zstd", strings.Repeat(
+				zstds(t, strings.Repeat(" ", schema.RequestBytesMax)), 100), r.TooLarge)
 			send("gzip unsaid", "identity", zip, r.Rejected...)
 			send("gzip in gzip", "gzip", gzipped(zip), r.Rejected...)
 			for _, encoding := range []string{
-				"br", "zstd", "deflate", "compress", "gzip, gzip", "gzip,identity", "*", "gzip;q=1", "\"",
+				"br", "deflate", "compress", "gzip, gzip", "gzip,identity", "*", "gzip;q=1", "\"",
 			} {
 				send(encoding, encoding, zip, r.Unsupported)
 			}

@@ -19,7 +19,7 @@ type request struct {
 
 	accepted int
 	repeated []int  // positions among ends of the known duplicates
-	last     uint64 // sequence of the last accepted event
+	last     uint64 // sequence up to which its events are, known duplicates too
 	err      error
 	done     chan struct{}
 }
@@ -134,6 +134,7 @@ func (c *committer) take(r *request) {
 		if id != uuid.Nil {
 			if !c.ingest.keys.add(id) {
 				r.repeated = append(r.repeated, i)
+				r.last = c.next - 1 // what it repeats is at most there
 				start = end
 				continue
 			}
