@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -109,8 +108,8 @@ func readObject(body []byte) (*decoder, error) {
 }
 
 func (d *decoder) keep(name string, value json.RawMessage) {
-	if !isKnown(name) {
-		return // a body may be full of them
+	if !known[name] {
+		return // a body may be full of such
 	}
 	if old, ok := d.members[name]; ok {
 		d.twice[name] = d.twice[name] || !bytes.Equal(old, value)
@@ -119,17 +118,16 @@ func (d *decoder) keep(name string, value json.RawMessage) {
 	d.members[name] = value
 }
 
-func isKnown(name string) bool {
-	if name == fieldToken {
-		return true
-	}
+// known is every name of a member that is read.
+var known = func() map[string]bool {
+	all := map[string]bool{fieldToken: true}
 	for _, names := range aliases {
-		if slices.Contains(names, name) {
-			return true
+		for _, name := range names {
+			all[name] = true
 		}
 	}
-	return false
-}
+	return all
+}()
 
 func (d *decoder) complain(name, problem string) {
 	d.details = append(d.details, name+" "+problem)
@@ -260,7 +258,7 @@ func decodeRange(start, end string, now time.Time) (from, to time.Time, err erro
 		last := to.Add(-time.Microsecond)
 		from = time.Date(last.Year(), last.Month(), 1, 0, 0, 0, 0, time.UTC)
 	}
-	if problems == nil && from.After(to) {
+	if problems == nil && (from.After(to) || isDay && from.Equal(to)) {
 		problems = append(problems, paramStart+" must not be after "+paramEnd)
 	}
 	if problems != nil {
