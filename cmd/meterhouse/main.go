@@ -39,6 +39,7 @@ func commands() []command {
 		{"migrate", "bring the database to the newest schema", migrate},
 		{"catalog", "catalog apply FILE: take organizations, agents, secrets and rates from a file",
 			catalog},
+		{"reprice", "correct what was priced by rates that have changed since", reprice},
 		{"verify", "prove that the rollups equal the ledger", verify},
 		{"version", "print the version", version},
 	}

@@ -128,6 +128,7 @@ func (n *node) start(ctx context.Context) error {
 		Flush:    n.ingest.Flush,
 		Now:      time.Now,
 		Logger:   n.logger,
+		Metrics:  metrics,
 	})
 	n.corrector.Start()
 	if n.server, err = server.New(server.Config{

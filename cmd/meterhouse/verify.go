@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/meterhouse/meterhouse/queries"
 )
 
@@ -102,6 +104,11 @@ func ask(ctx context.Context, q *queries.Queries, p queries.VerifyParams) ([]str
 			"usage_events: organization %s, event %s, revision %d, measurement %d: %d times",
 			d.Organization, d.Event, d.Revision, d.Ordinal, d.Copies))
 	}
+	corrections, err := askCorrections(ctx, q, p)
+	if err != nil {
+		return nil, err
+	}
+	lines = append(lines, corrections...)
 	dimensions, err := q.VerifyDimensions(ctx, p)
 	if err != nil {
 		return nil, err
@@ -112,6 +119,22 @@ func ask(ctx context.Context, q *queries.Queries, p queries.VerifyParams) ([]str
 			d.Organization, d.ID, d.FirstDay.Format(time.DateOnly), d.Descriptions))
 	}
 	return lines, nil
+}
+
+func askCorrections(
+	ctx context.Context, q *queries.Queries, p queries.VerifyParams,
+) ([]string, error) {
+	defects, err := q.VerifyCorrections(ctx, p)
+	var lines []string
+	for _, d := range defects {
+		what := fmt.Sprintf("event %s, revision %d", d.Event, d.Revision)
+		if d.Event == uuid.Nil {
+			what = fmt.Sprintf("number %d", d.Number)
+		}
+		lines = append(lines, fmt.Sprintf("corrections: organization %s, %s %s (%d)",
+			d.Organization, what, d.Problem, d.Times))
+	}
+	return lines, err
 }
 
 func printSequences(ctx context.Context, w io.Writer, q *queries.Queries) error {

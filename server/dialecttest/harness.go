@@ -149,7 +149,7 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 	n.ingest.Start()
 	corrector := corrections.New(corrections.Config{
 		Queries: c.Queries, Snapshot: h.directory.Snapshot, Flush: n.ingest.Flush,
-		Now: time.Now, Logger: logger,
+		Now: time.Now, Logger: logger, Metrics: n.Metrics,
 	})
 	corrector.Start()
 	t.Cleanup(corrector.Stop)
