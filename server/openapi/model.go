@@ -10,47 +10,33 @@ type document struct {
 		Name, Description string
 		Prefixes          []string `yaml:"x-prefixes"`
 	}
-	Paths      list[pathItem]
+	Paths      list[list[yaml.Node]] // operations by method, and the parameters of them all
 	Components struct {
-		SecuritySchemes list[securityScheme] `yaml:"securitySchemes"`
+		SecuritySchemes list[struct{ Type, Name, Description string }] `yaml:"securitySchemes"`
 		Parameters      list[parameter]
 		Headers         list[parameter]
 		Responses       list[response]
 		Schemas         list[schema]
 	}
-}
-
-type pathItem struct {
-	Parameters []parameter
-	Methods    list[operation]
+	Unrouted list[response] `yaml:"x-unrouted"`
 }
 
 type operation struct {
+	Method, Path         string
 	Tags                 []string
 	Summary, Description string
 	OperationID          string `yaml:"operationId"`
 	Security             []list[[]string]
 	Parameters           []parameter
-	RequestBody          body `yaml:"requestBody"`
+	RequestBody          struct{ Content list[media] } `yaml:"requestBody"`
 	Responses            list[response]
 }
 
-type operationAt struct {
-	Method, Path string
-	operation
-}
-
 type parameter struct {
-	Ref         string `yaml:"$ref"`
-	Name, In    string
-	Description string
-	Required    bool
-	Schema      schema
-}
-
-type body struct {
-	Description string
-	Content     list[media]
+	Ref                   string `yaml:"$ref"`
+	Name, In, Description string
+	Required              bool
+	Schema                schema
 }
 
 type response struct {
@@ -71,31 +57,23 @@ type example struct {
 	Value   yaml.Node
 }
 
-type securityScheme struct {
-	Type, Scheme, In, Name, Description string
+type schema struct {
+	Ref                       string `yaml:"$ref"`
+	Description, Type, Format string
+	Example                   yaml.Node
+	Required                  []string
+	Properties                list[schema]
+	Items                     *schema
+	OneOf                     []schema `yaml:"oneOf"`
+	whole                     *yaml.Node
 }
 
-type schema struct {
-	Ref                   string `yaml:"$ref"`
-	Description           string
-	Type, Format, Pattern string
-	Enum                  []yaml.Node
-	Default, Example      yaml.Node
-	Nullable              bool
-	Minimum, Maximum      string
-	MinLength             string `yaml:"minLength"`
-	MaxLength             string `yaml:"maxLength"`
-	MinItems              string `yaml:"minItems"`
-	MaxItems              string `yaml:"maxItems"`
-	MinProperties         string `yaml:"minProperties"`
-	MaxProperties         string `yaml:"maxProperties"`
-	Required              []string
-	Properties            list[schema]
-	Additional            yaml.Node `yaml:"additionalProperties"`
-	Items                 *schema
-	OneOf                 []schema `yaml:"oneOf"`
-	AllOf                 []schema `yaml:"allOf"`
-	AnyOf                 []schema `yaml:"anyOf"`
+// UnmarshalYAML implements yaml.Unmarshaler. It keeps the node, for what is only copied.
+func (s *schema) UnmarshalYAML(n *yaml.Node) error {
+	type members schema
+	err := n.Decode((*members)(s))
+	s.whole = n
+	return err
 }
 
 // list is a mapping whose members keep their order.
@@ -118,30 +96,12 @@ func (l *list[T]) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// get returns a member's value, the zero value when there is none.
-func (l list[T]) get(name string) (value T) {
+// get returns the member with a name, or else own.
+func (l list[T]) get(name string, own T) T {
 	for _, e := range l {
 		if e.Name == name {
-			return e.Value
+			own = e.Value
 		}
 	}
-	return value
-}
-
-// UnmarshalYAML implements yaml.Unmarshaler: what is not the parameters of all is a method's.
-func (p *pathItem) UnmarshalYAML(n *yaml.Node) error {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		var err error
-		if name := n.Content[i].Value; name == "parameters" {
-			err = n.Content[i+1].Decode(&p.Parameters)
-		} else {
-			e := entry[operation]{Name: name}
-			err = n.Content[i+1].Decode(&e.Value)
-			p.Methods = append(p.Methods, e)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return own
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"html/template"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -26,17 +27,15 @@ func render(whole *yaml.Node) (page []byte, policy string, err error) {
 		return nil, "", err
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"prose":     prose,
-		"type":      typeOf,
-		"limits":    limitsOf,
-		"pretty":    pretty,
-		"example":   d.exampleOf,
-		"response":  d.responseOf,
-		"parameter": d.parameterOf,
-		"header":    d.headerOf,
-		"style":     func() template.CSS { return template.CSS(pageCSS) },
-		"upper":     strings.ToUpper,
-		"has":       func(list []string, s string) bool { return contains(list, s) },
+		"prose": prose, "type": typeOf, "limits": limitsOf, "pretty": pretty,
+		"upper": strings.ToUpper, "has": slices.Contains[[]string],
+		"style":    func() template.CSS { return template.CSS(pageCSS) },
+		"examples": d.examplesOf, "operations": d.operationsOf,
+		"response":  func(r response) response { return d.Components.Responses.get(last(r.Ref), r) },
+		"parameter": func(p parameter) parameter { return d.Components.Parameters.get(last(p.Ref), p) },
+		"header":    func(h parameter) parameter { return d.Components.Headers.get(last(h.Ref), h) },
+		"schema":    func(s schema) schema { return d.Components.Schemas.get(last(s.Ref), s) },
+		"elsewhere": func(prefix string) response { return d.Unrouted.get(prefix, response{}) },
 	}).Parse(pageHTML)
 	if err != nil {
 		return nil, "", err
@@ -51,131 +50,95 @@ func render(whole *yaml.Node) (page []byte, policy string, err error) {
 	return b.Bytes(), policy, nil
 }
 
-func contains(list []string, s string) bool {
-	for _, one := range list {
-		if one == s {
-			return true
-		}
-	}
-	return false
-}
-
-// Of returns the operations of a tag, in the document's order.
-func (d *document) Of(tag string) []operationAt {
-	var all []operationAt
+// operationsOf returns a tag's operations in the document's order.
+func (d *document) operationsOf(tag string) (all []operation, err error) {
 	for _, path := range d.Paths {
-		for _, m := range path.Value.Methods {
-			if contains(m.Value.Tags, tag) {
-				m.Value.Parameters = append(path.Value.Parameters[:len(path.Value.Parameters):len(
-					path.Value.Parameters)], m.Value.Parameters...)
-				all = append(all, operationAt{Method: m.Name, Path: path.Name, operation: m.Value})
+		var shared []parameter
+		for _, m := range path.Value {
+			o := operation{Method: m.Name, Path: path.Name}
+			if m.Name == "parameters" {
+				err = m.Value.Decode(&shared)
+			} else if err = m.Value.Decode(&o); slices.Contains(o.Tags, tag) {
+				o.Parameters = slices.Concat(shared, o.Parameters)
+				all = append(all, o)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-	return all
+	return all, nil
 }
 
-func (d *document) responseOf(r response) response {
-	if r.Ref == "" {
-		return r
+// examplesOf returns the examples of a body: its own, or its schema's.
+func (d *document) examplesOf(m media) list[example] {
+	for _, own := range []yaml.Node{
+		m.Example, m.Schema.Example, d.Components.Schemas.get(last(m.Schema.Ref), schema{}).Example,
+	} {
+		if !own.IsZero() && len(m.Examples) == 0 {
+			return list[example]{{Value: example{Value: own}}}
+		}
 	}
-	return d.Components.Responses.get(last(r.Ref))
-}
-
-func (d *document) parameterOf(p parameter) parameter {
-	if p.Ref == "" {
-		return p
-	}
-	return d.Components.Parameters.get(last(p.Ref))
-}
-
-func (d *document) headerOf(h parameter) parameter {
-	if h.Ref == "" {
-		return h
-	}
-	return d.Components.Headers.get(last(h.Ref))
-}
-
-// exampleOf returns the examples of a body: its own, or its schema's.
-func (d *document) exampleOf(m media) list[example] {
-	if len(m.Examples) > 0 {
-		return m.Examples
-	}
-	value := m.Example
-	if value.IsZero() {
-		value = m.Schema.Example
-	}
-	if value.IsZero() && m.Schema.Ref != "" {
-		value = d.Components.Schemas.get(last(m.Schema.Ref)).Example
-	}
-	if value.IsZero() {
-		return nil
-	}
-	return list[example]{{Value: example{Value: value}}}
+	return m.Examples
 }
 
 // typeOf says what a schema is in a few words; a schema with a name is a link to it.
 func typeOf(s schema) template.HTML {
-	escape := template.HTMLEscapeString
 	switch {
 	case s.Ref != "":
-		name := escape(last(s.Ref))
+		name := template.HTMLEscapeString(last(s.Ref))
 		return template.HTML(`<a href="#schema-` + name + `">` + name + `</a>`)
-	case len(s.OneOf)+len(s.AllOf)+len(s.AnyOf) > 0:
-		var parts []string
-		for _, part := range append(append(s.OneOf, s.AllOf...), s.AnyOf...) {
-			parts = append(parts, string(typeOf(part)))
+	case len(s.OneOf) > 0:
+		parts := make([]string, len(s.OneOf))
+		for i, part := range s.OneOf {
+			parts[i] = string(typeOf(part))
 		}
-		between := " or "
-		if len(s.AllOf) > 0 {
-			between = " and "
-		}
-		return template.HTML(strings.Join(parts, between))
-	case s.Type == "array" && s.Items != nil:
+		return template.HTML(strings.Join(parts, " or "))
+	case s.Items != nil:
 		return "array of " + typeOf(*s.Items)
-	case s.Type == "object" && s.Additional.Kind == yaml.MappingNode:
-		var values schema
-		if s.Additional.Decode(&values) == nil {
-			return "object of " + typeOf(values)
-		}
+	case s.Type == "":
+		return "anything"
+	}
+	var values schema
+	if n := member(s.whole, "additionalProperties"); n != nil && n.Decode(&values) == nil {
+		return "object of " + typeOf(values)
 	}
 	text := s.Type
-	if text == "" {
-		text = "anything"
-	}
 	if s.Format != "" {
 		text += " (" + s.Format + ")"
 	}
-	return template.HTML(escape(text))
+	return template.HTML(template.HTMLEscapeString(text))
 }
 
 // limitsOf says what a value has to keep to, beyond its type.
 func limitsOf(s schema) template.HTML {
 	var parts []string
-	say := func(words, value string) {
-		if value != "" {
-			parts = append(parts, words+" <code>"+template.HTMLEscapeString(value)+"</code>")
-		}
+	if s.whole == nil {
+		return ""
 	}
-	if len(s.Enum) > 0 {
+	for _, limit := range [][2]string{
+		{"enum", ""}, {"minimum", "at least "}, {"maximum", "at most "},
+		{"minLength", "shortest "}, {"maxLength", "longest "},
+		{"minItems", "fewest "}, {"maxItems", "most "},
+		{"minProperties", "fewest "}, {"maxProperties", "most "},
+		{"pattern", "like "}, {"default", "default "},
+	} {
+		n := member(s.whole, limit[0])
+		if n == nil {
+			continue
+		}
 		var values []string
-		for _, v := range s.Enum {
-			values = append(values, "<code>"+template.HTMLEscapeString(v.Value)+"</code>")
+		for _, v := range slices.Concat(n.Content, []*yaml.Node{n}) {
+			if v.Kind == yaml.ScalarNode {
+				values = append(values, "<code>"+template.HTMLEscapeString(v.Value)+"</code>")
+			}
 		}
-		parts = append(parts, strings.Join(values, " · "))
+		parts = append(parts, limit[1]+strings.Join(values, " "))
 	}
-	say("at least", s.Minimum)
-	say("at most", s.Maximum)
-	say("characters at least", s.MinLength)
-	say("characters at most", s.MaxLength)
-	say("entries at least", s.MinItems+s.MinProperties)
-	say("entries at most", s.MaxItems+s.MaxProperties)
-	say("like", s.Pattern)
-	say("default", s.Default.Value)
-	if s.Nullable {
+	if n := member(s.whole, "nullable"); n != nil && n.Value == "true" {
 		parts = append(parts, "or <code>null</code>")
 	}
-	if s.Additional.Value == "false" {
+	if n := member(s.whole, "additionalProperties"); n != nil && n.Value == "false" {
 		parts = append(parts, "no other members")
 	}
 	return template.HTML(strings.Join(parts, ", "))
