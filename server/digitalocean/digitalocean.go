@@ -61,7 +61,20 @@ func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
 	if !ok {
 		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "no bearer token")
 	}
-	return d.door.Access.Bearer(token, dialect.OrganizationAsked(c))
+	caller, err := d.door.Access.Bearer(token, dialect.OrganizationAsked(c))
+	tellRate(c, caller.Allowance)
+	return caller, err
+}
+
+// tellRate sets the headers that clients keep their pace by, whatever the answer will be. Without a
+// limit there are none.
+func tellRate(c *fiber.Ctx, a access.Allowance) {
+	if a.Limit == 0 {
+		return
+	}
+	c.Set("ratelimit-limit", strconv.FormatInt(a.Limit, 10))
+	c.Set("ratelimit-remaining", strconv.FormatInt(a.Remaining, 10))
+	c.Set("ratelimit-reset", strconv.FormatInt(a.Reset.Unix(), 10))
 }
 
 // agentOf returns the agent of the path. An id that is malformed, unknown or another

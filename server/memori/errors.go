@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
 )
 
 // resultOf returns the result code and message of an error about a field of these routes; false
@@ -18,6 +19,9 @@ func resultOf(e *schema.Error) (code int32, message string, ok bool) {
 	}
 	switch (about{e.Kind, e.Field}) {
 	case about{schema.Unauthenticated, "strToken"}:
+		if errors.Is(e, access.ErrExpired) {
+			return codeSessionExpired, "Session expired", true
+		}
 		return codeSessionNotFound, "Session not found", true
 	case about{schema.Forbidden, "strToken"}:
 		return codeNotAdministrative, "Non-administrative session", true
@@ -41,6 +45,15 @@ func resultOf(e *schema.Error) (code int32, message string, ok bool) {
 		return codeMemoriNotAccessible, "Agent not accessible", true
 	}
 	return 0, "", false
+}
+
+// tokenError says of a token that nobody has whether it was good once.
+func tokenError(err error) error {
+	e := schema.Errorf(schema.Unauthenticated, "strToken", "unknown token")
+	if errors.Is(err, access.ErrExpired) {
+		e.Message, e.Cause = "expired token", access.ErrExpired
+	}
+	return e
 }
 
 // statusOf returns the HTTP status that is the result code of an error without one of its own.

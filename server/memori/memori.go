@@ -48,7 +48,7 @@ func (d *api) logs(c *fiber.Ctx, s subject) error {
 	}
 	caller, err := d.door.Access.Secret(path.token, schema.LoginToken)
 	if schema.KindOf(err) == schema.Unauthenticated {
-		return schema.Errorf(schema.Unauthenticated, "strToken", "unknown token")
+		return tokenError(err)
 	}
 	if err != nil {
 		return err

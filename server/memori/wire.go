@@ -49,6 +49,7 @@ const (
 	codeMemoriNotAccessible = -52
 	codeSessionNotFound     = -101
 	codeNotAdministrative   = -102
+	codeSessionExpired      = -103
 	codeInvalidType         = -901
 	codeInvalidDateFrom     = -902
 	codeInvalidDateTo       = -903
