@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -218,6 +220,20 @@ func (h *Harness) Events(t testing.TB, o *Organization, events ...string) {
 		t.Fatalf("events: %v", got)
 	}
 	h.Flush(t)
+}
+
+// Limited adds a credential like another that may ask so often a minute, and returns its secret. It
+// returns early in one of the minutes that are counted, so that a test is over before the next.
+func (h *Harness) Limited(t testing.TB, of schema.Credential, requestsPerMinute uint32) string {
+	t.Helper()
+	secret := "limited-" + uuid.NewString()
+	of.Hash, of.RequestsPerMinute = schema.HashSecret(secret), requestsPerMinute
+	h.Change(t, schema.Catalog{Credentials: []schema.Credential{of}}, schema.Catalog{})
+	const enough = 15 // seconds
+	if left := 60 - time.Now().Second(); left < enough {
+		time.Sleep(time.Duration(left) * time.Second)
+	}
+	return secret
 }
 
 // Change changes the catalog as another node would, and lets this one know.

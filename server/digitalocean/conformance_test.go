@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -37,9 +38,9 @@ import (
 //	usage_type                               §4 the documentation's example; §4 what is no token
 //	log_insights_usage                       §4 the documentation's example
 //	start, stop echo the effective interval  every §4 interval
-//	ratelimit-limit, -remaining, -reset      every row of a known caller; §4 429
+//	ratelimit-limit, -remaining, -reset      §4 429 …; TestAnswersTellTheRate
 //	x-request-id on every answer             every row; equal to request_id: suite, its envelope
-//	401, 404, 400, 429, 500: bodies          §4 401 …, 404 …, 400 …, 429, 500
+//	401, 404, 400, 429, 500: bodies          §4 401 …, 404 …, 400 …, 429 …, 500 …
 //	403 missing scope                        TestUnknownErrorsShowNothing: nobody lacks one
 //	404: unknown, foreign and malformed same §4 404 …
 //	start > stop                             §4 400: start after stop
@@ -51,6 +52,7 @@ func TestConformance(t *testing.T) {
 	c.Conform(t, c.intervals())
 	c.Conform(t, c.answers(t))
 	c.Conform(t, c.refusals())
+	t.Run("§4 429: with Retry-After, and how it stands before", c.tooMany)
 	t.Run("§4 500: nothing of the cause", c.internal)
 	t.Run("§4 interval: no stop is now", c.now)
 }
@@ -307,6 +309,32 @@ func (c *conformance) refusals() []dialecttest.Row {
 			bad("stop "+text, "?stop="+text, "stop: "+noInstant))
 	}
 	return rows
+}
+
+// tooMany asks with a token that may ask three times a minute. Without a limit, as everywhere else
+// here, there are no headers about it.
+func (c *conformance) tooMany(t *testing.T) {
+	token := c.Limited(t, schema.Credential{
+		Kind: schema.AccessToken, Organization: c.Acme.ID, User: c.Acme.Member.ID,
+	}, 3)
+	get := func(agent uuid.UUID, query string) dialecttest.Request {
+		return ask(dialecttest.Secret{Text: token}, "gen-ai", agent.String(), query)
+	}
+	agent, start := c.Acme.AdminsAgent.ID, "2020-01-01T00:00:00Z"
+	over := failed("429", get(agent, ""), 429, "too_many_requests", "API rate limit exceeded.")
+	over.Header = append([]string{"Retry-After", dialecttest.AnyInteger}, over.Header...)
+	for i, row := range []dialecttest.Row{
+		used("200", get(agent, "?stop="+start), agent, start, start, "", ""),
+		failed("404", get(uuid.New(), ""), 404, "not_found", noAgent),
+		failed("400", get(agent, "?start=x"), 400, "bad_request", "start: "+noInstant),
+		over, over,
+	} {
+		row.Header = append([]string{
+			"Ratelimit-Limit", "3", "Ratelimit-Remaining", strconv.Itoa(max(2-i, 0)),
+			"Ratelimit-Reset", dialecttest.AnyInteger,
+		}, row.Header...)
+		row.Check(t, c.Do(t, row.Request))
+	}
 }
 
 // internal lets the database fail.

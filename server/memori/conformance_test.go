@@ -3,6 +3,7 @@ package memori_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/schema/schematest"
 	"github.com/meterhouse/meterhouse/server/dialecttest"
 )
@@ -44,9 +46,9 @@ import (
 //	errors are HTTP 200, every one           every §2 error
 //	-101, -102, -901 to -905, -1, -12        §2 error …
 //	-51, -52                                 §2 error …
-//	-103: a token that has expired           TestExpiredToken, where expiry is
+//	-103: a token that has expired           §2 error -103; TestExpiredTokenIsToldApart
 //	401, 403, 404, 422, 500 as resultCode    §2 404 …, 405 …, 500
-//	429, 503                                 TestExchanges
+//	429, 503                                 §2 429; TestExchanges
 //	a token is not echoed                    §2 token: not echoed
 //	a token is in no log                     §6 the log; suite Secrets, Failures
 //	access rule                              suite Access, Neighbours
@@ -65,6 +67,7 @@ func TestConformance(t *testing.T) {
 	c.Conform(t, c.origins())
 	t.Run("§2 token: not echoed, in no header either", c.echo)
 	t.Run("§2 requestID and requestDateTime", c.numbered)
+	t.Run("§2 429 and -103", c.tooMany)
 	t.Run("§2 500 and §6 the log", c.internal)
 }
 
@@ -146,10 +149,8 @@ func (c *conformance) log(from, to time.Time, set map[string]string) string {
 	for _, name := range []string{"userID", "userName", "memoriID", "memoriName"} {
 		members[name] = "null"
 	}
+	maps.Copy(members, set)
 	var parts []string
-	for name, value := range set {
-		members[name] = value
-	}
 	for name, value := range members {
 		parts = append(parts, fmt.Sprintf("%q:%s", name, value))
 	}
@@ -165,9 +166,7 @@ func of(u dialecttest.User, a dialecttest.Agent, set map[string]string) map[stri
 	if a.ID == uuid.Nil {
 		all["memoriID"], all["memoriName"] = "null", "null"
 	}
-	for name, value := range set {
-		all[name] = value
-	}
+	maps.Copy(all, set)
 	return all
 }
 
@@ -555,6 +554,25 @@ func (c *conformance) numbered(t *testing.T) {
 			t.Errorf("requestDateTime %s", answer.RequestDateTime)
 		}
 	}
+}
+
+// tooMany asks with a token that may ask once a minute, and with one that was good once.
+func (c *conformance) tooMany(t *testing.T) {
+	k := schema.Credential{
+		Kind: schema.LoginToken, Organization: c.Acme.ID, User: c.Acme.Member.ID,
+	}
+	path := func(token string) dialecttest.Request {
+		return get(userRoute, token, c.Acme.Member.ID.String(), "Daily", "20260131", "20260101")
+	}
+	token := c.Limited(t, k, 1)
+	row := answered("429: before", path(token))
+	row.Check(t, c.Do(t, row.Request))
+	row = failed("429", path(token), 429,
+		"the credential has used up its requests of this minute; try again later")
+	row.Check(t, c.Do(t, row.Request))
+	k.ExpiresAt = time.Now().UTC().Truncate(time.Microsecond)
+	row = failed("error -103", path(c.Limited(t, k, 1)), -103, "Session expired")
+	row.Check(t, c.Do(t, row.Request))
 }
 
 // internal lets the database fail.

@@ -39,7 +39,7 @@ import (
 //	0, fraction accepted                    §1 amount: …
 //	negative, NaN, "4567", 1e400 refused    §1 amount: …; suite Quantities
 //	unknown keys are ignored                §1 unknown members
-//	429, 503 with Retry-After               suite Overload; TestExchanges
+//	429, 503 with Retry-After               §1 429 …; suite Overload; TestExchanges
 //	413, 415                                suite Sizes, Encodings; TestExchanges
 //	405 with Allow                          §1 405; suite Routes
 //	GET /external/agents/by-api-key         §1 404: what the n8n node asks
@@ -51,6 +51,7 @@ func TestConformance(t *testing.T) {
 	h.Conform(t, routing(h))
 	t.Run("§1 403: a revoked key", func(t *testing.T) { revoked(t, h) })
 	t.Run("§1 500: two members and nothing of the cause", func(t *testing.T) { internal(t, h) })
+	t.Run("§1 429: with Retry-After, and 403 once expired", func(t *testing.T) { tooMany(t, h) })
 	t.Run("§1 201 on the wire", func(t *testing.T) { onTheWire(t, h) })
 }
 
@@ -305,6 +306,23 @@ func revoked(t *testing.T, h *dialecttest.Harness) {
 	dialecttest.Row{Request: r, Status: 403, Header: asJSON, Body: forbidden}.Check(t, h.Do(t, r))
 	other := reported(h.Globex.MembersAgent.Token, sample)
 	dialecttest.Row{Request: other, Status: 201}.Check(t, h.Do(t, other))
+}
+
+// tooMany reports with a key that may do so once a minute, and with one that was good once.
+func tooMany(t *testing.T, h *dialecttest.Harness) {
+	k := schema.Credential{
+		Kind: schema.AgentSecret, Organization: h.Acme.ID, Agent: h.Acme.AdminsAgent.ID,
+	}
+	r := reported(h.Limited(t, k, 1), sample)
+	dialecttest.Row{Request: r, Status: 201}.Check(t, h.Do(t, r))
+	dialecttest.Row{Request: r, Status: 429,
+		Header: append([]string{"Retry-After", dialecttest.AnyInteger}, asJSON...),
+		Body: `{"status":429,"name":"TOO_MANY_REQUESTS","message":"TOO_MANY_REQUESTS","details":[` +
+			`{"message":"the credential has used up its requests of this minute; try again later"}]}`,
+	}.Check(t, h.Do(t, r))
+	k.ExpiresAt = time.Now().UTC().Truncate(time.Microsecond)
+	r = reported(h.Limited(t, k, 1), sample)
+	dialecttest.Row{Request: r, Status: 403, Header: asJSON, Body: forbidden}.Check(t, h.Do(t, r))
 }
 
 // internal lets the dialect fail where it cannot: at its clock.

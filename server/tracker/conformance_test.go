@@ -46,7 +46,7 @@ import (
 //	the documentation's placeholder ids      §5 422: the documentation's …
 //	CORS: any origin, with credentials       §5 CORS …
 //	a repeated header, a key of ours         TestRetryIsAnsweredFromTheLedger
-//	429, 503 with Retry-After                suite Overload, Failures; TestWriteExchanges
+//	429, 503 with Retry-After                §5 429; suite Overload, Failures; TestWriteExchanges
 //	413, 415                                 suite Sizes, Encodings
 func TestConformance(t *testing.T) {
 	c := &conformance{Harness: dialecttest.New(t)}
@@ -57,6 +57,7 @@ func TestConformance(t *testing.T) {
 	c.Conform(t, c.refusedBodies())
 	c.Conform(t, c.refusedCalls())
 	c.Conform(t, c.origins())
+	t.Run("§5 429, and 401 once expired", c.tooMany)
 	t.Run("§5 500: nothing of the cause", c.internal)
 }
 
@@ -502,6 +503,22 @@ func (c *conformance) origins() []dialecttest.Row {
 			}, allowed...)})
 	}
 	return rows
+}
+
+// tooMany asks with a token that may ask once a minute, and with one that was good once.
+func (c *conformance) tooMany(t *testing.T) {
+	k := schema.Credential{Kind: schema.AppPassword, Organization: c.id, User: c.member.id}
+	r := call(person{token: c.Limited(t, k, 1)}, "GET", "/usage?limit=0", "")
+	dialecttest.Row{Request: r, Status: 200, Header: asJSON, Body: "[]"}.Check(t, c.Do(t, r))
+	dialecttest.Row{Request: r, Status: 429,
+		Header: append([]string{"Retry-After", dialecttest.AnyInteger}, asJSON...),
+		Body:   `{"detail":"the credential has used up its requests of this minute; try again later"}`,
+	}.Check(t, c.Do(t, r))
+	k.ExpiresAt = time.Now().UTC().Truncate(time.Microsecond)
+	r = call(person{token: c.Limited(t, k, 1)}, "GET", "/usage?limit=0", "")
+	dialecttest.Row{Request: r, Status: 401,
+		Header: append([]string{"Www-Authenticate", "Bearer"}, asJSON...),
+		Body:   `{"detail":"invalid or expired token"}`}.Check(t, c.Do(t, r))
 }
 
 // internal lets the database fail.
