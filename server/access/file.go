@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,9 +60,9 @@ type fileCredential struct {
 	User   string `yaml:"user"`
 	Secret string `yaml:"secret"`
 
-	Name              string  `yaml:"name"`
-	Expires           string  `yaml:"expires"`
-	RequestsPerMinute *uint32 `yaml:"requests_per_minute"`
+	Name              string `yaml:"name"`
+	Expires           string `yaml:"expires"`
+	RequestsPerMinute string `yaml:"requests_per_minute"`
 }
 
 type fileService struct {
@@ -200,8 +201,12 @@ func (p *parser) credential(
 	if c.Expires != "" {
 		k.ExpiresAt = p.instant(at+".expires", c.Expires)
 	}
-	if c.RequestsPerMinute != nil {
-		k.RequestsPerMinute = *c.RequestsPerMinute
+	if c.RequestsPerMinute != "" {
+		n, err := strconv.ParseUint(c.RequestsPerMinute, 10, 32)
+		if err != nil {
+			p.errorf("%s.requests_per_minute: must be a whole number from 0 to 4294967295", at)
+		}
+		k.RequestsPerMinute = uint32(n)
 	}
 	p.catalog.Credentials = append(p.catalog.Credentials, k)
 }

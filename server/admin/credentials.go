@@ -79,11 +79,18 @@ func createCredential(v view, o *object) (outcome, error) {
 	if err := v.organization(k.Organization); err != nil {
 		return outcome{}, err
 	}
-	if err := mayMake(v, k, o); err != nil {
+	if v.role < schema.Admin {
+		if err := mayMakeOwn(v, k, o); err != nil {
+			return outcome{}, err
+		}
+	}
+	if err := checkHolder(v, k); err != nil { // to an admin, a stranger is not there
 		return outcome{}, err
 	}
-	if err := checkHolder(v, k); err != nil {
-		return outcome{}, err
+	if k.Kind != schema.AgentSecret && k.User != v.caller.User {
+		if err := v.mayOwn(k.User); err != nil {
+			return outcome{}, err
+		}
 	}
 	for other := range v.EachCredential() {
 		if other.Kind == k.Kind && other.Hash == k.Hash {
@@ -151,26 +158,19 @@ func newSecret(kind schema.CredentialKind) string {
 	return "mh_token_" + rand.Text()
 }
 
-// mayMake returns a Forbidden error for a credential the caller may not make: a member makes
-// bearers of their own, an admin whatever stays in the organization.
-func mayMake(v view, k schema.Credential, o *object) error {
-	own := k.User == v.caller.User && k.Organization == v.caller.Organization
-	if v.role < schema.Admin {
-		switch {
-		case k.Kind != schema.AccessToken && k.Kind != schema.AppPassword:
-			return schema.Errorf(schema.Forbidden, "kind",
-				"must be access_token or app_password: only an admin makes others")
-		case !own:
-			return schema.Errorf(schema.Forbidden, "user_id", "must be your own")
-		case o.has("requests_per_minute"):
-			return schema.Errorf(schema.Forbidden, "requests_per_minute", "is for an admin to set")
-		}
-		return nil
+// mayMakeOwn returns a Forbidden error for what is not a member's to make: a member makes bearers
+// of their own.
+func mayMakeOwn(v view, k schema.Credential, o *object) error {
+	switch {
+	case k.Kind != schema.AccessToken && k.Kind != schema.AppPassword:
+		return schema.Errorf(schema.Forbidden, "kind",
+			"must be access_token or app_password: only an admin makes others")
+	case k.User != v.caller.User:
+		return schema.Errorf(schema.Forbidden, "user_id", "must be your own")
+	case o.has("requests_per_minute"):
+		return schema.Errorf(schema.Forbidden, "requests_per_minute", "is for an admin to set")
 	}
-	if own || k.Kind == schema.AgentSecret {
-		return nil
-	}
-	return v.mayOwn(k.User)
+	return nil
 }
 
 // checkHolder returns an Invalid error unless who the credential speaks for is there.
