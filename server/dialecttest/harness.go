@@ -56,14 +56,11 @@ func New(t testing.TB) *Harness {
 	var catalog schema.Catalog
 	h.Acme.addTo(&catalog)
 	h.Globex.addTo(&catalog)
-	change := schema.CatalogChange{
-		Upsert: catalog, Version: 1, At: time.Now(), Actor: "test", Summary: "two organizations",
-	}
-	if err := h.queries.SaveCatalog(t.Context(), change); err != nil {
-		t.Fatal(err)
-	}
 	h.directory = access.NewDirectory(h.queries, slog.New(slog.DiscardHandler))
-	if err := h.directory.Refresh(t.Context()); err != nil {
+	if err := h.directory.Change(t.Context(), "test",
+		func(*access.Snapshot) (access.Change, error) {
+			return access.Change{Upsert: catalog}, nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	h.Node = h.Start(t, NodeConfig{})
