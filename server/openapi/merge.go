@@ -15,6 +15,9 @@ var shared = map[string]bool{
 	"/components/headers": true, "/components/securitySchemes": true,
 }
 
+// anchors is where a file keeps what it only refers to.
+const anchors = "/x-anchors"
+
 // add puts what a file says into the whole, at a place in both. What is there already is an error,
 // so that no API redefines another's.
 func add(whole, part *yaml.Node, place string) error {
@@ -23,6 +26,7 @@ func add(whole, part *yaml.Node, place string) error {
 		have := member(whole, key.Value)
 		at := place + "/" + key.Value
 		switch {
+		case at == anchors:
 		case have == nil:
 			whole.Content = append(whole.Content, key, value)
 		case shared[at] && have.Kind == yaml.MappingNode && value.Kind == yaml.MappingNode:

@@ -15,7 +15,8 @@ var files embed.FS
 
 // names are the files in the order in which the page shows their APIs.
 var names = []string{
-	"document", "raia", "memori", "agent700", "digitalocean", "tracker", "events", "operations",
+	"document", "raia", "memori", "agent700", "digitalocean", "tracker", "events", "admin",
+	"admin_things", "otlp", "operations",
 }
 
 // Document is the description of every route.
