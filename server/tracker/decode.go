@@ -15,24 +15,10 @@ var bom = []byte("\xef\xbb\xbf")
 // decode reads the body of a POST. It is total: any bytes give a usage or an error, which is
 // invalid, with every problem of the body in the order of its fields, or a *schema.Error.
 func decode(contentType string, body []byte) (usage, error) {
-	body = bytes.TrimPrefix(body, bom)
-	if !utf8.Valid(body) {
-		return usage{}, schema.Errorf(schema.Unreadable, "body", "must be valid UTF-8")
+	d, err := newDecoder(contentType, body)
+	if err != nil {
+		return usage{}, err
 	}
-	if len(body) == 0 {
-		return usage{}, invalid{missing([]any{"body"}, json.RawMessage("null"))}
-	}
-	if !isJSON(contentType) {
-		return usage{}, invalid{notAnObject(echoText(string(body)))}
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return usage{}, invalid{unmarshalProblem(body, err)}
-	}
-	if members == nil {
-		return usage{}, invalid{missing([]any{"body"}, json.RawMessage("null"))}
-	}
-	d := decoder{body: body, members: members}
 	u := usage{
 		apiName:  d.text(fieldAPIName, schema.TextMax),
 		endpoint: d.text(fieldEndpoint, schema.TextMax),
@@ -44,6 +30,49 @@ func decode(contentType string, body []byte) (usage, error) {
 		return usage{}, d.problems
 	}
 	return u, nil
+}
+
+// decodeChange reads the body of a PUT, of which every member may be absent. It is total as decode.
+func decodeChange(contentType string, body []byte) (change, error) {
+	d, err := newDecoder(contentType, body)
+	if err != nil {
+		return change{}, err
+	}
+	var made change
+	if _, ok := d.members[fieldUnits]; ok {
+		units := d.units(fieldUnits)
+		made.units = &units
+	}
+	if _, ok := d.members[fieldCost]; ok {
+		cost := d.cost(fieldCost)
+		made.cost = &cost
+	}
+	if len(d.problems) > 0 {
+		return change{}, d.problems
+	}
+	return made, nil
+}
+
+// newDecoder takes a body apart into its members.
+func newDecoder(contentType string, body []byte) (*decoder, error) {
+	body = bytes.TrimPrefix(body, bom)
+	if !utf8.Valid(body) {
+		return nil, schema.Errorf(schema.Unreadable, "body", "must be valid UTF-8")
+	}
+	if len(body) == 0 {
+		return nil, invalid{missing([]any{"body"}, json.RawMessage("null"))}
+	}
+	if !isJSON(contentType) {
+		return nil, invalid{notAnObject(echoText(string(body)))}
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return nil, invalid{unmarshalProblem(body, err)}
+	}
+	if members == nil {
+		return nil, invalid{missing([]any{"body"}, json.RawMessage("null"))}
+	}
+	return &decoder{body: body, members: members}, nil
 }
 
 func unmarshalProblem(body []byte, err error) problem {

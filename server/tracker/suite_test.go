@@ -54,6 +54,19 @@ func TestSuite(t *testing.T) {
 				return ask(s, base+"/"+of.MembersRecord.String())
 			},
 			Segment: segment(base + "/"), Refused: []int{422, 404},
+		}, dialecttest.Route{
+			Name: "PUT " + base + "/{usage_id}", Kinds: bearers, Want: 200, Foreign: 404,
+			Request: func(s dialecttest.Secret, of *dialecttest.Organization) dialecttest.Request {
+				r := ask(s, base+"/"+of.MembersRecord.String())
+				r.Method, r.Body = "PUT", "{}"
+				return r
+			},
+			Segment: func(s dialecttest.Secret, segment string) dialecttest.Request {
+				r := ask(s, base+"/"+segment)
+				r.Method, r.Body = "PUT", "{}"
+				return r
+			},
+			Refused: []int{422, 404},
 		})
 	}
 	dialecttest.Run(t, suite)
@@ -93,6 +106,16 @@ func rules(h *dialecttest.Harness) []dialecttest.Access {
 		r.Method, r.Body = "POST", body("1", "x")
 		return dialecttest.Access{Who: who, Request: r, Want: 201}
 	}
+	put := func(who string, s dialecttest.Secret, id string, want int) dialecttest.Access {
+		r := ask(s, "/usage/"+id)
+		r.Method, r.Body = "PUT", `{"units_used":42}`
+		return dialecttest.Access{Who: who, Request: r, Want: want}
+	}
+	remove := func(who string, s dialecttest.Secret, id string, want int) dialecttest.Access {
+		r := ask(s, "/usage/"+id)
+		r.Method = "DELETE"
+		return dialecttest.Access{Who: who, Request: r, Want: want}
+	}
 	mayList := []string{members, admins}
 	user := func(id uuid.UUID) string { return "/usage/user/" + id.String() }
 	return []dialecttest.Access{
@@ -112,6 +135,12 @@ func rules(h *dialecttest.Harness) []dialecttest.Access {
 		one("an admin reads a member's", admin, "/usage/"+members, 200),
 		one("a superadmin reads a member's", superadmin, "/usage/"+members, 200),
 		one("another organization's superadmin reads", theirs, "/usage/"+members, 404),
+		put("a member changes own", member, members, 403),
+		put("another organization's superadmin changes", theirs, members, 404),
+		put("an admin changes a member's", admin, members, 200),
+		put("a superadmin changes an admin's", superadmin, admins, 200),
+		remove("a member deletes own", member, members, 403),
+		remove("another organization's superadmin deletes", theirs, members, 404),
 	}
 }
 

@@ -39,9 +39,11 @@ func (d *api) mount(r fiber.Router) {
 		d.route(r, fiber.MethodGet, base, d.list)
 		d.route(r, fiber.MethodGet, base+"/user/:user_id", d.listOfUser)
 		d.route(r, fiber.MethodGet, base+"/:usage_id", d.get)
+		d.route(r, fiber.MethodPut, base+"/:usage_id", d.update)
+		d.route(r, fiber.MethodDelete, base+"/:usage_id", d.remove)
 		d.route(r, fiber.MethodOptions, base, preflight("GET, POST"))
 		d.route(r, fiber.MethodOptions, base+"/user/:user_id", preflight("GET"))
-		d.route(r, fiber.MethodOptions, base+"/:usage_id", preflight("GET"))
+		d.route(r, fiber.MethodOptions, base+"/:usage_id", preflight("DELETE, GET, PUT"))
 	}
 }
 

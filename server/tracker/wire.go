@@ -48,6 +48,12 @@ type usage struct {
 	apiKey   string // as the client sent it: never stored or logged
 }
 
+// change is the body of a PUT: what is nil stays as it is.
+type change struct {
+	units *int64
+	cost  *schema.USD
+}
+
 // record is a stored usage.
 type record struct {
 	UsageID      uuid.UUID   `json:"usage_id"`
