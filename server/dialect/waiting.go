@@ -1,0 +1,46 @@
+package dialect
+
+import (
+	"context"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+)
+
+// goneInterval is how often a waiting client is looked after.
+const goneInterval = 250 * time.Millisecond
+
+// Waiting returns a context for what a client waits for: it ends after d, when the client is gone,
+// and when the server stops. It must be cancelled before the handler returns.
+func Waiting(c *fiber.Ctx, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(c.UserContext(), d)
+	client, _ := c.Context().Conn().(interface{ Gone() bool })
+	stopping := c.Context().Done()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		defer cancel()
+		watch(ctx, stopping, client)
+	}()
+	return ctx, func() {
+		cancel()
+		<-watched // it looks at the connection, which is the next request's from now on
+	}
+}
+
+func watch(ctx context.Context, stopping <-chan struct{}, client interface{ Gone() bool }) {
+	tick := time.NewTicker(goneInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-stopping:
+			return
+		case <-tick.C:
+			if client != nil && client.Gone() {
+				return
+			}
+		}
+	}
+}
