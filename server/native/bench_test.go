@@ -39,7 +39,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			start := time.Now()
 			for b.Loop() {
-				if err := batch.decode(body, lines, o); err != nil || len(batch.events) != n {
+				if err := batch.decode(body, formOf(lines), o); err != nil || len(batch.events) != n {
 					b.Fatal(err, len(batch.events))
 				}
 				batch.reset()

@@ -18,7 +18,8 @@ type origin struct {
 	caller   access.Caller
 	now      time.Time
 	newID    func() uuid.UUID
-	eventKey string // the Idempotency-Key header; empty: none
+	eventKey string   // the Idempotency-Key header; empty: none
+	envelope envelope // of a CloudEvent in binary mode, from the headers
 }
 
 // batch is a decoded request: the events to record, and why others are not among them. It is
@@ -26,6 +27,7 @@ type origin struct {
 type batch struct {
 	scanner
 	origin
+	form         form
 	events       []schema.Event
 	positions    []int // in the request, of each of events
 	rejected     []dialect.Rejection
@@ -35,7 +37,11 @@ type batch struct {
 	// Of the event that is being decoded.
 	seen, given member // by name; by a value that is not null
 	problem     *schema.Error
+	prefix      string // of the fields of problem
 	cost        schema.USD
+
+	patching bool     // what is read is a merge patch
+	removed  []string // usage types that are null in it
 
 	// Of the event before: most events of a request share them.
 	key, keyObfuscated string
@@ -44,13 +50,17 @@ type batch struct {
 // decode reads a whole body. Every value in it becomes an event or a rejection. An error means
 // that nothing of the body counts: Unreadable, or TooLarge for more events than a request may
 // have. The events alias body, which must not change until they are recorded.
-func (b *batch) decode(body string, lines bool, o origin) error {
-	b.origin = o
+func (b *batch) decode(body string, f form, o origin) error {
+	b.form, b.origin = f, o
 	if !utf8.ValidString(body) {
 		return schema.Errorf(schema.Unreadable, "", "the body must be valid UTF-8")
 	}
+	if f >= asCloudEvent && b.eventKey != "" {
+		return schema.Errorf(schema.Unreadable, dialect.HeaderIdempotencyKey,
+			"is not for CloudEvents: their id and source are the key")
+	}
 	var err error
-	if lines {
+	if f == asLines {
 		err = b.decodeLines(body)
 	} else {
 		err = b.decodeJSON(body)
@@ -67,15 +77,15 @@ func (b *batch) decode(body string, lines bool, o origin) error {
 	return nil
 }
 
-// decodeJSON reads one event or an array of events.
+// decodeJSON reads one event or an array of events, where the form has room for it.
 func (b *batch) decodeJSON(body string) error {
 	b.scanner = scanner{text: body}
-	switch b.peek() {
-	case '{':
+	switch c := b.peek(); {
+	case c == '{' && b.form != asCloudEvents:
 		if !b.next() {
 			return b.unreadable()
 		}
-	case '[':
+	case c == '[' && (b.form == asJSON || b.form == asCloudEvents):
 		for first := true; b.element(first); first = false {
 			if b.count == schema.RequestEventsMax {
 				return tooMany()
@@ -88,8 +98,9 @@ func (b *batch) decodeJSON(body string) error {
 		if b.pos == len(body) {
 			return nil
 		}
+		at := b.pos
 		if b.skip(depthMax) {
-			b.fail(0, "an event or an array of events is expected")
+			b.fail(at, expected[b.form])
 		}
 	}
 	if b.fault != "" || !b.end() {
@@ -127,7 +138,13 @@ func (b *batch) next() bool {
 		b.events = append(b.events, schema.Event{})
 	}
 	e := &b.events[n]
-	if !b.event(e) {
+	var readable bool
+	if b.form < asCloudEvent {
+		readable = b.event(e)
+	} else {
+		readable = b.cloudEvent(e)
+	}
+	if !readable {
 		return false
 	}
 	if b.problem != nil {

@@ -22,7 +22,7 @@ var decimals = cmp.AllowUnexported(schema.Quantity{}, schema.USD{})
 func one(t testing.TB, body string, o origin) (schema.Event, string) {
 	t.Helper()
 	var b batch
-	if err := b.decode(body, false, o); err != nil {
+	if err := b.decode(body, asJSON, o); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
 	if len(b.events)+len(b.rejected) != 1 {
@@ -396,7 +396,7 @@ func TestDecodeBody(t *testing.T) {
 	f := func(body string, lines bool, want string) {
 		t.Helper()
 		var b batch
-		err := b.decode(body, lines, adas(t))
+		err := b.decode(body, formOf(lines), adas(t))
 		if got := outcome(&b, err); got != want {
 			t.Errorf("%.80q: %s, want %s", body, got, want)
 		}
@@ -441,8 +441,8 @@ func TestDecodeBoundsEvents(t *testing.T) {
 		var b batch
 		array := "[" + strings.Repeat("0,", n-1) + "0]"
 		for _, err := range []error{
-			b.decode(array, false, adas(t)),
-			new(batch).decode(strings.Repeat("0\n", n), true, adas(t)),
+			b.decode(array, asJSON, adas(t)),
+			new(batch).decode(strings.Repeat("0\n", n), asLines, adas(t)),
 		} {
 			if got := fmt.Sprint(err); got != want || err != nil &&
 				schema.KindOf(err) != schema.TooLarge {
@@ -458,7 +458,7 @@ func TestDecodeTakesAKeyHeaderForOneEvent(t *testing.T) {
 	o := adas(t)
 	o.eventKey = "k"
 	var b batch
-	err := b.decode("["+smallEvent+","+smallEvent+"]", false, o)
+	err := b.decode("["+smallEvent+","+smallEvent+"]", asJSON, o)
 	if schema.KindOf(err) != schema.Unreadable ||
 		!strings.HasPrefix(err.Error(), "Idempotency-Key: ") {
 		t.Errorf("two events under one key: %v", err)
@@ -470,7 +470,7 @@ func TestDecodeTruncated(t *testing.T) {
 	body := "[" + smallEvent + "," + fullEvent + `,{"x":[1.5e3,"\u00e9",{}]}]`
 	for i := range body {
 		var b batch
-		if err := b.decode(body[:i], false, adas(t)); schema.KindOf(err) != schema.Unreadable {
+		if err := b.decode(body[:i], asJSON, adas(t)); schema.KindOf(err) != schema.Unreadable {
 			t.Fatalf("cut at %d: %s", i, outcome(&b, err))
 		}
 	}
@@ -487,8 +487,8 @@ func TestBatchForgets(t *testing.T) {
 	for range 3 {
 		for _, body := range bodies {
 			var fresh batch
-			_ = fresh.decode(body, false, adas(t))
-			_ = used.decode(body, false, adas(t))
+			_ = fresh.decode(body, asJSON, adas(t))
+			_ = used.decode(body, asJSON, adas(t))
 			if !cmp.Equal(fresh.events, used.events, decimals) ||
 				!cmp.Equal(fresh.rejected, used.rejected, decimals) ||
 				!slices.Equal(fresh.positions, used.positions) {
@@ -530,7 +530,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string) {
 		for _, lines := range []bool{false, true} {
 			var b batch
-			err := b.decode(body, lines, o)
+			err := b.decode(body, formOf(lines), o)
 			if err != nil {
 				if k := schema.KindOf(err); k != schema.Unreadable && k != schema.TooLarge {
 					t.Fatalf("%q: %v", body, err)

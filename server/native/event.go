@@ -1,6 +1,7 @@
 package native
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,7 +16,19 @@ const halfPair = "must not contain half of a surrogate pair"
 // text is no JSON there: the scanner has the fault. A readable value that is no event leaves its
 // first problem in b.problem, and is read to its end all the same.
 func (b *batch) event(e *schema.Event) bool {
-	b.seen, b.given, b.problem = 0, 0, nil
+	b.problem = nil
+	if !b.members(e) {
+		return false
+	}
+	if b.problem == nil {
+		b.complete(e)
+	}
+	return true
+}
+
+// members decodes an event's own members, and nothing that its request gives it.
+func (b *batch) members(e *schema.Event) bool {
+	b.seen, b.given = 0, 0
 	if b.peek() != '{' {
 		b.reject("", "must be a JSON object")
 		return b.skip(depthMax)
@@ -33,11 +46,8 @@ func (b *batch) event(e *schema.Event) bool {
 	if b.fault != "" {
 		return false
 	}
-	if b.given&memberUsage == 0 {
+	if b.given&memberUsage == 0 && !b.patching {
 		b.reject("usage", "is required")
-	}
-	if b.problem == nil {
-		b.complete(e)
 	}
 	return true
 }
@@ -52,6 +62,9 @@ func (b *batch) eventMember(e *schema.Event, name text) bool {
 		return b.skip(depthMax)
 	case b.seen&m != 0:
 		b.reject(field, "is given twice")
+		return b.skip(depthMax)
+	case b.patching && m&membersFixed != 0:
+		b.reject(field, "cannot be changed")
 		return b.skip(depthMax)
 	}
 	b.seen |= m
@@ -109,15 +122,21 @@ func (b *batch) assign(e *schema.Event, m member, field, s string) {
 	}
 }
 
-// id parses a UUID in its canonical form of 36 characters, the only one the API writes.
+// id parses a UUID.
 func (b *batch) id(field, s string, id *uuid.UUID) {
-	const canonical = 36
-	parsed, err := uuid.Parse(s)
-	if err != nil || len(s) != canonical {
+	parsed, ok := parseID(s)
+	if !ok {
 		b.reject(field, "must be a UUID")
 		return
 	}
 	*id = parsed
+}
+
+// parseID reads a UUID in its canonical form of 36 characters, the only one the API writes.
+func parseID(s string) (uuid.UUID, bool) {
+	const canonical = 36
+	id, err := uuid.Parse(s)
+	return id, err == nil && len(s) == canonical
 }
 
 // parseTime reads an RFC 3339 time. It looks closer than time.Parse, which takes a one-digit hour,
@@ -204,9 +223,15 @@ func (b *batch) decimal(prefix, name string) (literal string, ok, readable bool)
 
 // reject notes the event's first problem.
 func (b *batch) reject(field, message string) {
-	if b.problem == nil {
-		b.problem = &schema.Error{Kind: schema.Invalid, Field: field, Message: message}
+	if b.problem != nil {
+		return
 	}
+	if field == "" {
+		field = strings.TrimSuffix(b.prefix, ".")
+	} else {
+		field = b.prefix + field
+	}
+	b.problem = &schema.Error{Kind: schema.Invalid, Field: field, Message: message}
 }
 
 // clip shortens a name of the client's choosing to what an answer repeats of it.

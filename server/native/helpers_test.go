@@ -3,6 +3,7 @@ package native
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"net/http"
 	"testing"
@@ -81,7 +82,7 @@ func originOf(t testing.TB, secret string, kind schema.CredentialKind, key strin
 	if !ok {
 		t.Fatalf("nobody has the secret %q", secret)
 	}
-	return origin{snapshot, caller, noon, counter(), key}
+	return origin{snapshot, caller, noon, counter(), key, envelope{}}
 }
 
 // adas is the origin of most requests: an admin's.
@@ -97,6 +98,17 @@ type ledger struct {
 	atomic bool
 	calls  int
 	answer func(events []schema.Event) (dialect.Receipt, error) // nil: accepts everything
+
+	waited []uint64 // what was waited for
+	wait   error    // what waiting ends with
+}
+
+func (l *ledger) WaitStored(ctx context.Context, sequence uint64) error {
+	l.waited = append(l.waited, sequence)
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > storedWait {
+		return errors.New("without a bound")
+	}
+	return l.wait
 }
 
 func (l *ledger) Record(_ context.Context, events []schema.Event, atomic bool,
@@ -111,7 +123,7 @@ func (l *ledger) Record(_ context.Context, events []schema.Event, atomic bool,
 	if l.answer != nil {
 		return l.answer(events)
 	}
-	return dialect.Receipt{Accepted: len(events)}, nil
+	return dialect.Receipt{Accepted: len(events), Sequence: uint64(len(events))}, nil
 }
 
 // serve returns an app with nothing but the dialect, as the server mounts it.
@@ -140,4 +152,11 @@ func send(t testing.TB, app *fiber.App, r *http.Request) *http.Response {
 		t.Fatal(err)
 	}
 	return response
+}
+
+func formOf(lines bool) form {
+	if lines {
+		return asLines
+	}
+	return asJSON
 }

@@ -65,10 +65,12 @@ func ledgerLike(events []schema.Event) (dialect.Receipt, error) {
 				schema.Invalid, "usage."+m.UsageType, "must not be negative")})
 		case e.Key == "known":
 			r.Duplicates++
+			r.Repeated = append(r.Repeated, i)
 		default:
 			r.Accepted++
 		}
 	}
+	r.Sequence = 7
 	slices.Reverse(r.Rejected) // nothing promises an order
 	return r, nil
 }
@@ -110,10 +112,27 @@ func TestExchanges(t *testing.T) {
 	f("no credential", post("", smallEvent, "Authorization: "), nil)
 	f("unknown token", post("", smallEvent, "Authorization: Bearer nobody"), nil)
 	f("unknown agent secret", post("", smallEvent, "Agent-Secret-Key: nobody"), nil)
-	f("wait", post("?wait=stored", smallEvent), nil)
+	f("stored", post("?wait=stored", smallEvent), nil)
+	f("wait of another value", post("?wait=visible", smallEvent), nil)
+	f("results", post("?results=true", some), nil)
+	f("results of one", post("?results=true&wait=stored", fullEvent), nil)
 	f("atomic of another value", post("?atomic=yes", smallEvent), nil)
 	f("misspelt parameter", post("?atomc=true", smallEvent), nil)
-	f("CloudEvents", post("", smallEvent, "Content-Type: application/cloudevents+json"), nil)
+	const event, events = "Content-Type: " + mimeCloudEvent, "Content-Type: " + mimeCloudEvents
+	f("a CloudEvent", post("", cloudEventOf(`"id":"1"`, smallEvent), event), nil)
+	f("no CloudEvent", post("", smallEvent, event), nil)
+	f("CloudEvents", post("?results=true", "["+strings.Join([]string{
+		cloudEventOf(`"id":"1"`, smallEvent), cloudEventOf(`"id":"2"`, `{"usage":{"N":-1}}`),
+		cloudEventOf(`"id":"3"`, `{"usage":{}}`), cloudEventOf(`"type":"other"`, smallEvent),
+		cloudEventOf(`"id":"5"`, `7`),
+	}, ",")+"]", events), nil)
+	f("one where several are said", post("", cloudEventOf(`"id":"1"`, smallEvent), events), nil)
+	f("several where one is said", post("", "["+cloudEventOf(`"id":"1"`, smallEvent)+"]", event), nil)
+	f("a key for a CloudEvent", post("", cloudEventOf(`"id":"1"`, smallEvent), event,
+		"Idempotency-Key: k"), nil)
+	f("a CloudEvent in headers", post("?results=true", smallEvent, "Ce-Id: 1", "Ce-Source: /a",
+		"Ce-Type: meterhouse.usage", "Ce-Specversion: 1.0"), nil)
+	f("half of one", post("", smallEvent, "Ce-Id: 1"), nil)
 	f("no zstd", post("", smallEvent, "Content-Encoding: zstd"), nil)
 	f("unknown encoding", post("", smallEvent, "Content-Encoding: br"), nil)
 	f("key for two", post("", "["+smallEvent+","+smallEvent+"]", "Idempotency-Key: k"), nil)
@@ -173,7 +192,8 @@ func TestStatus(t *testing.T) {
 	f(post("", smallEvent+"\n"+smallEvent), 400, 0)
 	f(post("", smallEvent, "Content-Type: text/plain"), 415, 0)
 	f(post("", smallEvent, "Content-Type: application/x-www-form-urlencoded"), 415, 0)
-	f(post("", smallEvent, "Content-Type: application/cloudevents-batch+json"), 415, 0)
+	f(post("", smallEvent, "Content-Type: application/cloudevents-batch+json"), 400, 0)
+	f(post("", smallEvent, "Content-Type: application/cloudevents+xml"), 415, 0)
 	f(post("", gzipped(smallEvent), "Content-Encoding: gzip"), 201, 1)
 	f(post("", smallEvent, "Content-Encoding: gzip"), 400, 0)
 	f(post("", gzipped(strings.Repeat(" ", 9<<20)), "Content-Encoding: gzip"), 413, 0)
@@ -193,6 +213,7 @@ func TestStatus(t *testing.T) {
 	f(post("?atomic=true&atomic=no", smallEvent), 400, 0)
 	f(post("?atomic", smallEvent), 400, 0)
 	f(post("?wait=", smallEvent), 400, 0)
+	f(post("?results=1", smallEvent), 400, 0)
 	f(post("", smallEvent, "Idempotency-Key: \xff"), 400, 0)
 	f(post("", smallEvent, "Idempotency-Key: "+strings.Repeat("é", 200)), 201, 1)
 

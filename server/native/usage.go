@@ -1,6 +1,10 @@
 package native
 
-import "github.com/meterhouse/meterhouse/schema"
+import (
+	"slices"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
 
 // usage decodes the usage types into e's measurements, ordered by name, so that an event that is
 // sent again has its rows in the same order whatever its encoder did. False when it is no JSON.
@@ -23,9 +27,18 @@ func (b *batch) usage(e *schema.Event) bool {
 		if !whole {
 			b.reject(field+"."+clip(usageType), "is not a usage type")
 		}
+		if b.patching && b.peek() == 'n' {
+			if !b.remove(start, usageType) {
+				return false
+			}
+			continue
+		}
 		quantity, readable := b.quantity(usageType)
 		if !readable {
 			return false
+		}
+		if slices.Contains(b.removed, usageType) {
+			b.reject(field+"."+clip(usageType), "is given twice")
 		}
 		if b.problem == nil && !b.measure(start, usageType, quantity) {
 			b.reject(field+"."+clip(usageType), "is given twice")
@@ -35,11 +48,28 @@ func (b *batch) usage(e *schema.Event) bool {
 		return false
 	}
 	end := len(b.measurements)
-	if start == end {
+	if start == end && !b.patching {
 		b.reject(field, "must have at least one usage type")
 	}
 	// Growing the arena leaves earlier events with the array they have: it stays as it is.
 	e.Measurements = b.measurements[start:end:end]
+	return true
+}
+
+// remove notes a usage type that is null in a merge patch. False when it is no JSON.
+func (b *batch) remove(start int, usageType string) bool {
+	if !b.word("null") {
+		return false
+	}
+	switch {
+	case len(b.removed) == schema.MeasurementsMax:
+		b.reject("usage", "must remove at most 16 usage types")
+	case slices.Contains(b.removed, usageType), slices.ContainsFunc(b.measurements[start:],
+		func(m schema.Measurement) bool { return m.UsageType == usageType }):
+		b.reject("usage."+clip(usageType), "is given twice")
+	default:
+		b.removed = append(b.removed, usageType)
+	}
 	return true
 }
 

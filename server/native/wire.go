@@ -1,18 +1,46 @@
 package native
 
 import (
+	"github.com/google/uuid"
+
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // Names on the wire.
 const (
-	eventsPath = "/v1/events"
+	eventsPath  = "/v1/events"
+	eventPath   = eventsPath + "/:id"
+	historyPath = eventPath + "/history"
 
-	mimeJSON   = "application/json"
-	mimeNDJSON = "application/x-ndjson"
-	mimeJSONL  = "application/jsonl"
+	mimeJSON        = "application/json"
+	mimeNDJSON      = "application/x-ndjson"
+	mimeJSONL       = "application/jsonl"
+	mimeCloudEvent  = "application/cloudevents+json"
+	mimeCloudEvents = "application/cloudevents-batch+json"
+	mimeMergePatch  = "application/merge-patch+json"
 )
+
+// form is how a body holds its events.
+type form uint8
+
+// The forms of a body. Those from asCloudEvent on have their events in envelopes.
+const (
+	asJSON form = iota // an event or an array of events
+	asLines
+	asCloudEvent
+	asCloudEvents
+	asBinaryCloudEvent // one event, its envelope in the headers
+)
+
+// expected says what is missing where a body is some other JSON value.
+var expected = [...]string{
+	asJSON:             "an event or an array of events is expected",
+	asLines:            "an event is expected",
+	asCloudEvent:       "a CloudEvent is expected, a JSON object",
+	asCloudEvents:      "an array of CloudEvents is expected",
+	asBinaryCloudEvent: "an event is expected: the body of a CloudEvent has one",
+}
 
 // What the native API bounds more tightly than the ledger does.
 const (
@@ -45,6 +73,9 @@ const (
 	memberUsage
 	memberCost
 )
+
+// membersFixed are what a correction leaves as it is.
+const membersFixed = memberID | memberTime
 
 // memberOf returns the member with a name; 0 when there is none.
 func memberOf(name string) member {
@@ -113,4 +144,21 @@ type receipt struct {
 	Accepted   int                   `json:"accepted"`
 	Duplicates int                   `json:"duplicates"`
 	Rejected   []dialect.ProblemItem `json:"rejected"`
+	Results    []result              `json:"results,omitempty"`
 }
+
+// result is what became of one event of a request.
+type result struct {
+	Index   int        `json:"index"`
+	ID      *uuid.UUID `json:"id,omitempty"` // absent when it was rejected
+	Status  string     `json:"status"`
+	Field   string     `json:"field,omitempty"`
+	Message string     `json:"message,omitempty"`
+}
+
+// The statuses of a result.
+const (
+	statusAccepted  = "accepted"
+	statusDuplicate = "duplicate"
+	statusRejected  = "rejected"
+)
