@@ -18,15 +18,12 @@ const base = "/v1/admin/"
 func TestSuite(t *testing.T) {
 	dialecttest.Run(t, dialecttest.Suite{
 		Routes: []dialecttest.Route{
-			collection("organizations"), collection("users"), collection("memberships"),
-			collection("agents"), collection("credentials"),
+			collection("organizations"), collection("users"), collection("agents"),
+			collection("credentials"),
 			one("agents", func(o *dialecttest.Organization) string {
 				return o.MembersAgent.ID.String()
 			}),
 			one("users", func(o *dialecttest.Organization) string { return o.Member.ID.String() }),
-			one("memberships", func(o *dialecttest.Organization) string {
-				return o.ID.String() + "/" + o.Member.ID.String()
-			}),
 			history("audit"), history("unpriced"),
 		},
 		Access:   rules,
