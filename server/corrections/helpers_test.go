@@ -41,17 +41,23 @@ func newWorld(t testing.TB) *world {
 	return &world{t: t, db: schematest.New(t), rates: ratesOf(t, "2", "3")}
 }
 
-// ratesOf returns a catalog with one rate for INPUT and OUTPUT of "known": dollars per million.
-func ratesOf(t testing.TB, provider, billed string) *access.Snapshot {
+// ratesOf returns a catalog with one rate for INPUT and OUTPUT of each model, "known" when none is
+// named: dollars per million.
+func ratesOf(t testing.TB, provider, billed string, models ...string) *access.Snapshot {
 	t.Helper()
+	if len(models) == 0 {
+		models = []string{"known"}
+	}
 	var c schema.Catalog
-	for _, usageType := range []string{schema.Input, schema.Output} {
-		r := schema.Rate{
-			Model: "known", UsageType: usageType, From: rateFrom,
-			ProviderUSDPerMillion: usd(provider), BilledUSDPerMillion: usd(billed),
+	for _, model := range models {
+		for _, usageType := range []string{schema.Input, schema.Output} {
+			r := schema.Rate{
+				Model: model, UsageType: usageType, From: rateFrom,
+				ProviderUSDPerMillion: usd(provider), BilledUSDPerMillion: usd(billed),
+			}
+			r.ID = schema.RateID(r)
+			c.Rates = append(c.Rates, r)
 		}
-		r.ID = schema.RateID(r)
-		c.Rates = append(c.Rates, r)
 	}
 	return access.NewSnapshot(c)
 }
