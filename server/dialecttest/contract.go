@@ -153,7 +153,7 @@ func (d *document) checkUnrouted(path, method string, known bool, got Response) 
 	if prefix == "" {
 		prefix = "/" // of "*", and of what is no path at all
 	}
-	may := []int{400, 404, 405, 408, 413, 429, 431, 500}
+	may := []int{400, 404, 405, 408, 413, 415, 429, 431, 500}
 	if known {
 		may = slices.DeleteFunc(may, func(s int) bool { return s == http.StatusNotFound })
 	}
