@@ -34,6 +34,12 @@ var fuzzSeeds = []struct{ method, path, header, body string }{
 	{"FOO", "//../%2e%2e/%00?%zz=%", "Content-Length: 1\r\nTransfer-Encoding: chunked", "0\r\n\r\n"},
 	{"POST", "/v1/events", bearer + "\r\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n"},
 	{"POST", "/usage", bearer + "\r\nContent-Encoding: gzip", "\x1f\x8b\x08\x00\x00"},
+	{"POST", "/v1/traces", secret + "\r\nContent-Type: application/json", `{"resourceSpans":[` +
+		`{"scopeSpans":[{"spans":[{"traceId":"0123456789abcdef0123456789abcdef","spanId":` +
+		`"0123456789abcdef","endTimeUnixNano":"1","attributes":[{"key":` +
+		`"gen_ai.usage.input_tokens","value":{"intValue":"7"}}]}]}]}]}`},
+	{"POST", "/v1/traces", bearer + "\r\nContent-Type: application/x-protobuf",
+		"\x0a\x04\x12\x02\x12\x00"},
 	{"GET", "/metrics", "", ""}, {"GET", "/readyz", "Connection: keep-alive", ""},
 }
 

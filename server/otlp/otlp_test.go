@@ -199,3 +199,20 @@ func TestNothingIsRecordedOfARefusedRequest(t *testing.T) {
 		t.Errorf("%d events of as many as a request may have", len(ledger.events))
 	}
 }
+
+func TestErrorsShowNothingOfOurs(t *testing.T) {
+	f := func(err error, status int, message string) {
+		t.Helper()
+		if got, text := encodeError(fmt.Errorf("secret: %w", err)); got != status || text != message {
+			t.Errorf("%v: %d %q", err, got, text)
+		}
+	}
+	const ours = "Internal Server Error"
+	f(io.ErrUnexpectedEOF, 500, ours)
+	f(schema.Errorf(schema.Internal, "", "secret"), 500, ours)
+	f(schema.Errorf(schema.Conflict, "", "secret"), 500, ours) // none of this API's
+	f(schema.Errorf(schema.Forbidden, "a", "b"), 403, "a: b")
+	f(fiber.NewError(405, "secret"), 405, "Method Not Allowed")
+	f(fiber.NewError(200, "secret"), 500, ours)
+	f(fiber.NewError(999, "secret"), 500, ours)
+}
