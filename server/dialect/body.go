@@ -16,7 +16,8 @@ import (
 
 // ReadBody returns the request's body, decoded as its Content-Encoding says (none, gzip or zstd).
 // It holds at most schema.RequestBytesMax of it before and after decoding, however it inflates.
-// The bytes are the caller's own and outlive the handler. Errors: TooLarge, Unsupported, Unreadable.
+// The bytes are the caller's own and outlive the handler. Errors: TooLarge, Unsupported,
+// Unreadable.
 func ReadBody(c *fiber.Ctx) ([]byte, error) {
 	length := c.Request().Header.ContentLength()
 	if length > schema.RequestBytesMax {

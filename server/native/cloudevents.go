@@ -10,7 +10,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
-// CloudEvents 1.0, in its JSON format, its batches of them, and the binary mode of its HTTP binding.
+// CloudEvents 1.0: in its JSON format, batches of them, and the binary mode of its HTTP binding.
 
 // What a CloudEvent must say to be one of ours.
 const (

@@ -127,13 +127,13 @@ func (l *ledger) Record(_ context.Context, events []schema.Event, atomic bool,
 }
 
 // serve returns an app with nothing but the dialect, as the server mounts it.
-func serve(l *ledger) *fiber.App {
-	d := New(dialect.Door{
-		Access:   access.NewStatic(catalog()),
-		Recorder: l,
-		Now:      func() time.Time { return noon.Add(123) }, // nanoseconds, which nothing keeps
-		NewID:    counter(),
-	})
+func serve(l *ledger) *fiber.App { return serveDoor(dialect.Door{Recorder: l}) }
+
+func serveDoor(door dialect.Door) *fiber.App {
+	door.Access = access.NewStatic(catalog())
+	door.Now = func() time.Time { return noon.Add(123) } // nanoseconds, which nothing keeps
+	door.NewID = counter()
+	d := New(door)
 	app := fiber.New(fiber.Config{StreamRequestBody: true,
 		DisableStartupMessage: true,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {

@@ -57,7 +57,7 @@ func decodePatch(
 func (p *patch) apply(e schema.Event) (*schema.Event, error) {
 	was := e
 	changed := p.given | p.nulls
-	for m := memberID; m <= memberCost; m <<= 1 {
+	for m := memberService; m <= memberPurpose; m <<= 1 {
 		if to := textOf(&e, m); to != nil && changed&m != 0 {
 			*to = *textOf(&p.values, m)
 		}
@@ -105,6 +105,7 @@ func (p *patch) measurements(
 		}
 		all = append(all, m)
 	}
+	kept := len(all)
 	for _, m := range p.values.Measurements {
 		if indexOf(was, m.UsageType) < 0 {
 			all = append(all, m)
@@ -116,7 +117,7 @@ func (p *patch) measurements(
 	case n > schema.MeasurementsMax:
 		return nil, schema.Errorf(schema.Invalid, "usage", "must have at most %d usage types",
 			schema.MeasurementsMax)
-	case n > len(was):
+	case n > kept: // else the order stays, so that what changes nothing is no change
 		slices.SortStableFunc(all, func(a, b schema.Measurement) int {
 			return cmp.Compare(a.UsageType, b.UsageType)
 		})
