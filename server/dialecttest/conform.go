@@ -236,6 +236,31 @@ func (h *Harness) Limited(t testing.TB, of schema.Credential, requestsPerMinute 
 	return secret
 }
 
+// Marks returns what of the organization an answer to somebody else must not hold: its names, ids,
+// texts, secrets, and the ids of its credentials.
+func (o *Organization) Marks() []string {
+	all := append(o.marks(), o.secrets()...)
+	for _, s := range append(o.Secrets(), o.Former.all()...) {
+		all = append(all, schema.Credential{Kind: s.Kind, Hash: schema.HashSecret(s.Text)}.ID().String())
+	}
+	return append(all, o.Former.ID.String())
+}
+
+// Secrets returns every credential of the organization's that counts.
+func (o *Organization) Secrets() []Secret {
+	all := []Secret{o.MembersAgent.Secret(), o.AdminsAgent.Secret()}
+	for _, u := range []User{o.Superadmin, o.Admin, o.Member} {
+		all = append(all, u.all()...)
+	}
+	return all
+}
+
+func (u User) all() []Secret {
+	return []Secret{
+		u.Secret(schema.LoginToken), u.Secret(schema.AppPassword), u.Secret(schema.AccessToken),
+	}
+}
+
 // Change changes the catalog as another node would, and lets this one know.
 func (h *Harness) Change(t testing.TB, upsert, retire schema.Catalog) {
 	t.Helper()
