@@ -81,7 +81,9 @@ func TestLargeTreesAreRefused(t *testing.T) {
 	f("entities' keys", field(1, field(1, field(3, fillsBody(field(3, ""))))), inProtobuf)
 	f("small, and all of spans", field(1, field(2, strings.Repeat(field(2, ""), 10_000))), inProtobuf)
 
-	in := func(head, element, tail string) string { return head + fillsBody(element+",") + element + tail }
+	in := func(head, element, tail string) string {
+		return head + fillsBody(element+",") + element + tail
+	}
 	f("resources", in(`{"resourceSpans":[`, "{}", "]}"), inJSON)
 	f("nothings", in(`{"resourceSpans":[`, "1", "]}"), inJSON)
 	f("scopes", in(`{"resourceSpans":[{"scopeSpans":[`, "{}", "]}]}"), inJSON)
