@@ -474,10 +474,15 @@ func TestCredentialsOfOneHolderAreBounded(t *testing.T) {
 	t.Parallel()
 	h, _ := open(t)
 	member := client{t, h.Node, token(h.Acme.Member)}
-	n := len(member.ids("credentials", 1000))
-	for ; n < 100; n++ {
-		member.do("POST", "credentials", `{"kind":"access_token"}`, 201)
+	var more schema.Catalog
+	for n := len(member.ids("credentials", 1000)); n < 99; n++ {
+		more.Credentials = append(more.Credentials, schema.Credential{
+			Kind: schema.AccessToken, Hash: schema.HashSecret(uuid.NewString()),
+			Organization: h.Acme.ID, User: h.Acme.Member.ID,
+		})
 	}
+	h.Change(t, more, schema.Catalog{})
+	member.do("POST", "credentials", `{"kind":"access_token"}`, 201)
 	member.refused("POST", "credentials", `{"kind":"access_token"}`, 409, "")
 	member.do("DELETE", "credentials/"+idOf(h.Acme.Member.Secret(schema.LoginToken)), "", 204)
 	member.do("POST", "credentials", `{"kind":"access_token"}`, 201)
