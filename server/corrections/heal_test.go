@@ -134,6 +134,36 @@ func TestSlowWriterLoses(t *testing.T) {
 	w.check(quick, "1 1 21 0.75")
 }
 
+// TestForgottenTokenIsNoWayIn has a writer take so long that the table no longer knows the token of
+// the number it saw free.
+func TestForgottenTokenIsNoWayIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	slow, quick := w.node(), w.node()
+	w.db.Exec("ALTER TABLE corrections MODIFY SETTING non_replicated_deduplication_window = 1")
+	e := event("one", 10)
+	slow.record(e)
+	reads := 0
+	p := addUnits(e, 1)
+	add := p.Change
+	p.Change = func(e schema.Event) (*schema.Event, error) {
+		if reads++; reads == 1 {
+			for range 3 {
+				if _, err := quick.Correct(t.Context(), addUnits(e, 5)); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(1100 * time.Millisecond)
+		}
+		return add(e)
+	}
+	made, err := slow.Correct(t.Context(), p)
+	if err != nil || made.Event.Revision != 4 || reads != 2 {
+		t.Errorf("slow writer: %+v, %v after %d reads", made, err, reads)
+	}
+	w.check(quick, "1 1 26 0.75")
+}
+
 // TestLateWriterOfAnOldNumber sends a claim again long after its number was taken and applied: it
 // changes nothing, and neither do the entries of an old correction.
 func TestLateWriterOfAnOldNumber(t *testing.T) {
