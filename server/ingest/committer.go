@@ -17,6 +17,8 @@ type request struct {
 	ends  []int       // where each event's encoding ends in data
 	keyed []uuid.UUID // the event's id when the client gave a key, else zero; empty: no keys at all
 
+	unpriced []uint8 // how many of each event's measurements no rate prices
+
 	accepted int
 	repeated []int  // positions among ends of the known duplicates
 	last     uint64 // sequence up to which its events are, known duplicates too
@@ -26,6 +28,7 @@ type request struct {
 
 func (r *request) reset() {
 	r.data, r.ends, r.keyed = r.data[:0], r.ends[:0], r.keyed[:0]
+	r.unpriced = r.unpriced[:0]
 	r.repeated, r.accepted, r.last, r.err = r.repeated[:0], 0, 0, nil
 }
 

@@ -205,6 +205,7 @@ func (in *Ingest) Record(
 	}
 	in.metrics.accepted.Add(float64(r.accepted))
 	in.metrics.duplicates.Add(float64(len(r.repeated)))
+	in.metrics.unpriced.Add(float64(r.unpricedNow()))
 	return dialect.Receipt{
 		Accepted:   r.accepted,
 		Duplicates: len(r.repeated),
@@ -252,6 +253,7 @@ func (in *Ingest) encode(r *request, events []schema.Event) (rejected []dialect.
 		}
 		r.data = appendEvent(r.data, e)
 		r.ends = append(r.ends, len(r.data))
+		r.unpriced = append(r.unpriced, unpricedOf(e))
 		switch {
 		case e.Key != "":
 			r.keyed = append(r.keyed, e.ID)

@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // metrics is what moves here. Latencies are in seconds.
@@ -10,6 +12,7 @@ type metrics struct {
 	duplicates     prometheus.Counter
 	rejected       prometheus.Counter
 	refused        prometheus.Counter
+	unpriced       prometheus.Counter
 	fsync          prometheus.Histogram
 	groupEvents    prometheus.Histogram
 	batches        prometheus.Counter
@@ -33,7 +36,9 @@ func newMetrics() *metrics {
 		duplicates: counter("events_duplicate_total", "Events whose key was already known."),
 		rejected:   counter("events_rejected_total", "Events refused with a reason, for good."),
 		refused:    counter("events_refused_total", "Events refused for now, to be sent again."),
-		fsync:      histogram("log_append_seconds", "Write and fsync of a group.", 50e-6, 2, 16),
+		unpriced: counter("unpriced_measurements_total",
+			"Measurements made durable that no rate priced."),
+		fsync: histogram("log_append_seconds", "Write and fsync of a group.", 50e-6, 2, 16),
 		groupEvents: histogram("log_group_events", "Events that shared one fsync.",
 			1, 4, 10),
 		batches:   counter("batches_total", "Batches stored in ClickHouse."),
@@ -50,7 +55,7 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 			prometheus.GaugeOpts{Name: "meterhouse_" + name, Help: help}, value)
 	}
 	for _, c := range []prometheus.Collector{
-		m.accepted, m.duplicates, m.rejected, m.refused, m.fsync, m.groupEvents,
+		m.accepted, m.duplicates, m.rejected, m.refused, m.unpriced, m.fsync, m.groupEvents,
 		m.batches, m.batchRows, m.insert, m.insertFailures,
 		gauge("log_pending_events", "Durable events not yet in ClickHouse.",
 			func() float64 { return float64(in.Pending()) }),
@@ -64,4 +69,26 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 		}
 	}
 	return nil
+}
+
+// unpricedOf returns how many of an event's measurements no rate priced.
+func unpricedOf(e *schema.Event) (n uint8) {
+	for i := range e.Measurements {
+		if e.Measurements[i].Pricing == schema.Unpriced {
+			n++
+		}
+	}
+	return n
+}
+
+// unpricedNow sums up unpriced without the events that were there already.
+func (r *request) unpricedNow() int {
+	sum := 0
+	for _, n := range r.unpriced {
+		sum += int(n)
+	}
+	for _, position := range r.repeated {
+		sum -= int(r.unpriced[position])
+	}
+	return sum
 }
