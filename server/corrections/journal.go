@@ -120,7 +120,9 @@ func (c *Corrector) settle(ctx context.Context, organization uuid.UUID) (uint64,
 
 // claim writes a correction and applies it; false when another writer has its number. The number
 // was seen to be free at a moment.
-func (c *Corrector) claim(ctx context.Context, row queries.Correction, seen time.Time) (bool, error) {
+func (c *Corrector) claim(
+	ctx context.Context, row queries.Correction, seen time.Time,
+) (bool, error) {
 	if c.cfg.Now().Sub(seen) > staleAfter {
 		state, err := c.cfg.Queries.CorrectionsState(ctx, row.Organization)
 		if err != nil || state.Newest >= row.Number {
