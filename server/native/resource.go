@@ -51,10 +51,8 @@ func (a *api) history(c *fiber.Ctx) ([]dialect.Revision, error) {
 	if err := refuseParameters(c); err != nil {
 		return nil, err
 	}
-	ctx, cancel := dialect.Waiting(c, storedWait)
-	defer cancel()
 	for _, id := range idsOf(c.Params("id"), caller.Organization) {
-		all, err := a.door.Reader.EventHistory(ctx, caller.Organization, id)
+		all, err := a.door.Reader.EventHistory(c.UserContext(), caller.Organization, id)
 		switch {
 		case schema.KindOf(err) == schema.NotFound:
 			continue

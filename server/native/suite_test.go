@@ -12,21 +12,41 @@ import (
 )
 
 func TestSuite(t *testing.T) {
+	bearers := []schema.CredentialKind{schema.AccessToken, schema.AppPassword}
+	event := func(name, method, suffix, body string, also ...string) dialecttest.Route {
+		ask := func(s dialecttest.Secret, segment string) dialecttest.Request {
+			r := post(s, body)
+			r.Method, r.Path = method, "/v1/events/"+segment+suffix
+			return r
+		}
+		return dialecttest.Route{
+			Name: name, Kinds: bearers, Want: 200, Foreign: 404,
+			Request: func(s dialecttest.Secret, of *dialecttest.Organization) dialecttest.Request {
+				return ask(s, of.MembersRecord.String())
+			},
+			Segment: ask, Refused: []int{404}, Also: also,
+		}
+	}
 	dialecttest.Run(t, dialecttest.Suite{
-		Routes: []dialecttest.Route{{
-			Name: "POST /v1/events",
-			Kinds: []schema.CredentialKind{
-				schema.AccessToken, schema.AppPassword, schema.AgentSecret,
+		Routes: []dialecttest.Route{
+			{
+				Name: "POST /v1/events",
+				Kinds: []schema.CredentialKind{
+					schema.AccessToken, schema.AppPassword, schema.AgentSecret,
+				},
+				Request: func(s dialecttest.Secret, _ *dialecttest.Organization) dialecttest.Request {
+					return post(s, `{"usage":{"INPUT":1}}`)
+				},
+				Want: 201,
+				Body: func(quantity, text string) string {
+					return fmt.Sprintf(`{"usage":{"INPUT":%s},"model":%q,"provider_key":"sk-%s"}`,
+						quantity, text, text)
+				},
 			},
-			Request: func(s dialecttest.Secret, _ *dialecttest.Organization) dialecttest.Request {
-				return post(s, `{"usage":{"INPUT":1}}`)
-			},
-			Want: 201,
-			Body: func(quantity, text string) string {
-				return fmt.Sprintf(`{"usage":{"INPUT":%s},"model":%q,"provider_key":"sk-%s"}`,
-					quantity, text, text)
-			},
-		}},
+			event("GET /v1/events/{id}", "GET", "", "", "PATCH"),
+			event("GET /v1/events/{id}/history", "GET", "/history", ""),
+			event("PATCH /v1/events/{id}", "PATCH", "", "{}", "PATCH"),
+		},
 		Access:   rules,
 		Unknown:  "/v1/nothing",
 		Envelope: envelope,
@@ -64,7 +84,7 @@ func rules(h *dialecttest.Harness) []dialecttest.Access {
 	batch := post(token(o.Admin), fmt.Sprintf(`[{"usage":{"A":1},"agent_id":%q},{"usage":{"A":1}}]`,
 		other.MembersAgent.ID))
 	batch.Path += "?atomic=true"
-	return []dialecttest.Access{
+	return append(readers(o, other), []dialecttest.Access{
 		row("a member, own", token(o.Member), user, o.Member.ID, 201),
 		row("a member, an admin's", token(o.Member), user, o.Admin.ID, 422),
 		row("a member, a stranger's", token(o.Member), user, other.Member.ID, 422),
@@ -83,7 +103,43 @@ func rules(h *dialecttest.Harness) []dialecttest.Access {
 		row("an agent, another user's", own.Secret(), user, o.Admin.ID, 422),
 		row("an admin's agent, a member's", colleagues.Secret(), user, o.Member.ID, 422),
 		{Who: "a batch with a stranger's agent", Request: batch, Want: 422},
+	}...)
+}
+
+// readers are who sees which event, and who corrects it.
+func readers(o, other *dialecttest.Organization) []dialecttest.Access {
+	token := func(u dialecttest.User) dialecttest.Secret { return u.Secret(schema.AccessToken) }
+	members, admins := o.MembersRecord.String(), o.AdminsRecord.String()
+	var all []dialecttest.Access
+	row := func(who string, s dialecttest.Secret, id string, read, amend int) {
+		for _, r := range []struct {
+			method, suffix, body string
+			want                 int
+		}{
+			{"GET", "", "", read}, {"GET", "/history", "", read},
+			{"PATCH", "", `{"purpose":"amended"}`, amend},
+		} {
+			a := dialecttest.Access{
+				Who: who + " " + r.method + r.suffix, Request: post(s, r.body), Want: r.want,
+			}
+			a.Request.Method, a.Request.Path = r.method, "/v1/events/"+id+r.suffix
+			if r.want == 200 {
+				a.Shows = []string{id}
+			} else {
+				a.Hides = []string{o.Mark, other.Mark}
+			}
+			all = append(all, a)
+		}
 	}
+	row("a superadmin, a member's", token(o.Superadmin), members, 200, 200)
+	row("an admin, a member's", token(o.Admin), members, 200, 200)
+	row("a member, own", token(o.Member), members, 200, 403)
+	row("a member, an admin's", token(o.Member), admins, 404, 403)
+	row("a member, nobody's", token(o.Member), uuid.NewString(), 404, 403)
+	row("an agent, its owner's", o.MembersAgent.Secret(), members, 404, 403)
+	row("another organization's superadmin", token(other.Superadmin), members, 404, 404)
+	row("another organization's member", token(other.Member), members, 404, 403)
+	return all
 }
 
 func envelope(r dialecttest.Response) error {
