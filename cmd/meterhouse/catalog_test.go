@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // A catalog applied to a running system counts there within two seconds; applied again it changes
@@ -24,6 +27,23 @@ func TestCatalogOfARunningServer(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "more.yaml")
 	if err := os.WriteFile(file, []byte(more), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	changes := p.clickhouse().lines(t, "SELECT count() FROM catalog_changes")
+	preview := p.apply("--dry-run", file)
+	for _, want := range []string{"+ credential ", `kind: "access_token"`, `user_id: "9d1f0a64`} {
+		if !strings.Contains(preview, want) {
+			t.Errorf("the preview %q does not say %q", preview, want)
+		}
+	}
+	if lines := strings.Count(preview, "\n+") + strings.Count(preview, "\n~"); lines > 1 {
+		t.Errorf("the preview has more than one thing: %s", preview)
+	}
+	hash := schema.HashSecret(newToken)
+	if strings.Contains(preview, newToken) || strings.Contains(preview, hex.EncodeToString(hash[:])) {
+		t.Errorf("the preview shows a secret: %s", preview)
+	}
+	if now := p.clickhouse().lines(t, "SELECT count() FROM catalog_changes"); now[0] != changes[0] {
+		t.Errorf("a preview made %s changes of %s", now, changes)
 	}
 	if out := p.apply(file); !strings.Contains(out, `change="1 credentials"`) {
 		t.Errorf("the first apply says %s", out)
@@ -47,7 +67,16 @@ func TestCatalogOfARunningServer(t *testing.T) {
 	if before[0] != after[0] {
 		t.Errorf("%s changes became %s", before, after)
 	}
-	stored := strings.Join(p.clickhouse().lines(t, "SELECT * FROM credentials"), "\n")
+	actor := p.clickhouse().lines(t, "SELECT actor FROM catalog_audit ORDER BY version DESC LIMIT 1")
+	if !strings.HasPrefix(actor[0], "file:"+file+" by ") || !strings.Contains(actor[0], "@") {
+		t.Errorf("on record as %q", actor[0])
+	}
+	if out := p.apply("--dry-run", file); strings.Contains(out, "+ ") || strings.Contains(out, "~ ") {
+		t.Errorf("the preview of what is there says %s", out)
+	}
+	stored := strings.Join(p.clickhouse().lines(t,
+		"SELECT * FROM credentials"), "\n") + strings.Join(p.clickhouse().lines(t,
+		"SELECT * FROM catalog_audit"), "\n")
 	for _, secret := range []string{newToken, "demo-agent-secret-1", "app_a7_demo_ada"} {
 		if strings.Contains(stored, secret) || strings.Contains(p.stderrText(), secret) {
 			t.Errorf("the secret %s can be read", secret)
@@ -57,11 +86,11 @@ func TestCatalogOfARunningServer(t *testing.T) {
 }
 
 // apply runs `meterhouse catalog apply` beside the running serve and returns what it says.
-func (p *program) apply(file string) string {
+func (p *program) apply(args ...string) string {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	out, err := p.command(ctx, "catalog apply", file).CombinedOutput()
+	out, err := p.command(ctx, "catalog apply", args...).CombinedOutput()
 	if err != nil {
 		p.t.Fatalf("catalog apply: %v\n%s", err, out)
 	}
