@@ -12,6 +12,9 @@ import (
 // ErrExpired is in the chain of an Unauthenticated error about what was good once.
 var ErrExpired = errors.New("expired")
 
+// ErrNoUser is in the chain of an Unauthenticated error about a good token whose user is gone.
+var ErrNoUser = errors.New("no such user")
+
 func expired(message string) error {
 	return &schema.Error{Kind: schema.Unauthenticated, Message: message, Cause: ErrExpired}
 }
@@ -59,7 +62,9 @@ func (d *Directory) token(current *standings, token, organization string) (Calle
 	}
 	s := current.snapshot
 	if _, ok := s.users[c.user]; !ok {
-		return Caller{}, schema.Errorf(schema.Unauthenticated, "", "the token's user is unknown")
+		return Caller{}, &schema.Error{
+			Kind: schema.Unauthenticated, Message: "the token's user is unknown", Cause: ErrNoUser,
+		}
 	}
 	caller := Caller{User: c.user}
 	var behind *standing

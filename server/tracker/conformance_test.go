@@ -39,6 +39,7 @@ import (
 //	roles                                    suite Access
 //	401: Not authenticated, WWW-Authenticate §5 401 …
 //	401: invalid or expired token            §5 401 …
+//	404: User not found.                     §5 404: a good token whose user is gone
 //	403: role                                §5 403
 //	404: Usage not found                     §5 404 …
 //	422: list of problems                    §5 422 …; TestDecode…
@@ -57,6 +58,7 @@ func TestConformance(t *testing.T) {
 	c.Conform(t, c.refusedBodies())
 	c.Conform(t, c.refusedCalls())
 	c.Conform(t, c.origins())
+	t.Run("§5 404: a good token whose user is gone", c.gone)
 	t.Run("§5 429, and 401 once expired", c.tooMany)
 	t.Run("§5 500: nothing of the cause", c.internal)
 }
@@ -519,6 +521,34 @@ func (c *conformance) tooMany(t *testing.T) {
 	dialecttest.Row{Request: r, Status: 401,
 		Header: append([]string{"Www-Authenticate", "Bearer"}, asJSON...),
 		Body:   `{"detail":"invalid or expired token"}`}.Check(t, c.Do(t, r))
+}
+
+// gone retires a user who has a JWT.
+func (c *conformance) gone(t *testing.T) {
+	user, password := schema.User{ID: uuid.New()}, "app_a7_"+uuid.NewString()
+	c.Change(t, schema.Catalog{
+		Users: []schema.User{user},
+		Memberships: []schema.Membership{
+			{Organization: c.id, User: user.ID, Role: schema.Admin, Active: true},
+		},
+		Credentials: []schema.Credential{{
+			Hash: schema.HashSecret(password), Kind: schema.AppPassword,
+			Organization: c.id, User: user.ID,
+		}},
+	}, schema.Catalog{})
+	got := c.Do(t, call(person{}, "POST", "/api/auth/app-login", `{"token":"`+password+`"}`))
+	var session struct{ AccessToken string }
+	if err := json.Unmarshal(got.Body, &session); err != nil || session.AccessToken == "" {
+		t.Fatal(got)
+	}
+	r := call(person{token: session.AccessToken}, "GET", "/usage?limit=0", "")
+	dialecttest.Row{Request: r, Status: 200, Header: asJSON, Body: "[]"}.Check(t, c.Do(t, r))
+	c.Change(t, schema.Catalog{}, schema.Catalog{Users: []schema.User{user}})
+	for _, path := range []string{"/usage", "/usage/x", "/usage/user/" + user.ID.String()} {
+		r = call(person{token: session.AccessToken}, "GET", path, "")
+		dialecttest.Row{Request: r, Status: 404, Header: asJSON,
+			Body: `{"detail":"User not found."}`}.Check(t, c.Do(t, r))
+	}
 }
 
 // internal lets the database fail.

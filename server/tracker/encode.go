@@ -10,6 +10,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
@@ -96,6 +97,9 @@ func encodeError(err error) (int, any) {
 			return fiber.StatusInternalServerError, internalError
 		}
 		return routing.Code, http.StatusText(routing.Code)
+	}
+	if errors.Is(err, access.ErrNoUser) {
+		return fiber.StatusNotFound, noUser
 	}
 	var e *schema.Error
 	if !errors.As(err, &e) || statusOf[e.Kind] == 0 {

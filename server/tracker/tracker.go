@@ -4,6 +4,7 @@ package tracker
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -164,6 +165,9 @@ func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
 		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "%s", noToken)
 	}
 	caller, err := d.door.Access.Bearer(token, dialect.OrganizationAsked(c))
+	if errors.Is(err, access.ErrNoUser) { // the original looks for the user behind a good token
+		return access.Caller{}, err
+	}
 	if schema.KindOf(err) == schema.Unauthenticated {
 		return access.Caller{}, schema.Errorf(schema.Unauthenticated, "", "%s", badToken)
 	}

@@ -35,6 +35,7 @@ const (
 	badToken      = "invalid or expired token"
 	wrongRole     = "You do not have the required role to access this resource."
 	noUsage       = "Usage not found"
+	noUser        = "User not found."
 	badBody       = "There was an error parsing the body"
 	internalError = "Internal Server Error"
 )
