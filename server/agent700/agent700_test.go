@@ -307,6 +307,7 @@ func TestUsageExchanges(t *testing.T) {
 		Kind: schema.Unavailable, Message: "shutting down",
 	}), post(valid))
 	g.add("internal", fails(errors.New("disk /secret/path is full")), post(valid))
+	g.add("internal by kind", fails(schema.Errorf(schema.Internal, "", "secret")), post(valid))
 	g.add("rejected tokens", rejects("usage.INPUT"), post(valid))
 	g.add("rejected otherwise", rejects("time"), post(valid))
 	g.add("get", newSystem(), call("GET", pathUsage, ""))
@@ -333,6 +334,8 @@ func TestLoginExchanges(t *testing.T) {
 	g.add("form", newSystem(),
 		post("token=app_a7_ada", "Content-Type: application/x-www-form-urlencoded"))
 	g.add("too large", newSystem(), login(strings.Repeat("x", loginBytesMax)))
+	g.add("too large by its own word, and not read", newSystem(),
+		post(strings.Repeat(" ", loginBytesMax+1), "Content-Encoding: br"))
 	g.add("get", newSystem(), call("GET", pathLogin, ""))
 	g.add("refresh is not there", newSystem(), call("POST", "/api/auth/refresh", "{}"))
 	g.compare("testdata/login.golden")
@@ -514,7 +517,8 @@ func TestIssuedTokenIsABearer(t *testing.T) {
 	head, signature, _ := cutLast(issued.AccessToken, ".")
 	forged := head + "." + map[bool]string{true: "B", false: "A"}[signature[0] == 'A'] + signature[1:]
 	want := `{"error":"Invalid or expired token"}`
-	if got := exchange(t, app, call("POST", pathUsage, valid, "Authorization: Bearer "+forged)); !strings.Contains(got, want) {
+	r = call("POST", pathUsage, valid, "Authorization: Bearer "+forged)
+	if got := exchange(t, app, r); !strings.Contains(got, want) {
 		t.Error(got)
 	}
 }

@@ -203,7 +203,8 @@ func refused(h *dialecttest.Harness) []dialecttest.Row {
 			`{"error":"Content-Encoding: must be gzip, zstd or absent"}`),
 	}
 	for _, literal := range []string{"10.5", `"10"`, "true", "-1"} {
-		rows = append(rows, bad("integer: not "+literal, "input_tokens", `"input_tokens":`+literal, noInt))
+		rows = append(rows,
+			bad("integer: not "+literal, "input_tokens", `"input_tokens":`+literal, noInt))
 	}
 	for _, name := range []string{
 		"user_id", "organization_id", "model_name", "input_tokens", "output_tokens", "service_name",
@@ -305,6 +306,10 @@ func retry(t *testing.T, h *dialecttest.Harness) {
 func issued(t *testing.T, h *dialecttest.Harness) {
 	login := ask(dialecttest.Secret{}, "POST", pathLogin,
 		fmt.Sprintf(`{"token":%q}`, h.Acme.Superadmin.AppPassword))
+	unsaid := strings.NewReader(login.Body + strings.Repeat(" ", 4096)) // in chunks
+	if got := h.Send(t, login, unsaid, -1); got.Status != 413 {
+		t.Errorf("a body that does not say how large it is: %v", got)
+	}
 	got := h.Do(t, login)
 	var session struct {
 		AccessToken         string
