@@ -16,6 +16,16 @@ var fuzzSeeds = []struct{ method, path, header, body string }{
 	{"POST", "/v1/events", bearer, `{"id":"a","usage":{"INPUT":1,"OUTPUT":"2.5"},"cost_usd":1}`},
 	{"POST", "/v1/events?atomic=true", secret, `[{"usage":{"A":1e3}},{"usage":{"A":-1}}]`},
 	{"POST", "/v1/events", bearer + "\r\nContent-Type: application/x-ndjson", "{}\n{\"usage\":{}}"},
+	{"POST", "/v1/events?results=true", bearer + "\r\nContent-Type: application/cloudevents+json",
+		`{"specversion":"1.0","type":"meterhouse.usage","source":"/a","id":"1","data":` +
+			`{"usage":{"A":1}}}`},
+	{"POST", "/v1/events", bearer + "\r\nce-id: 1\r\nce-source: %2F\r\nce-specversion: 1.0\r\n" +
+		"ce-type: meterhouse.usage", `{"usage":{"A":1}}`},
+	{"POST", "/v1/events", bearer + "\r\nContent-Encoding: zstd", "\x28\xb5\x2f\xfd\x20\x00\x01\x00"},
+	{"GET", "/v1/events/RECORD", bearer, ""}, {"GET", "/v1/events/a%2Fb/history", secret, ""},
+	{"PATCH", "/v1/events/RECORD?reason=a", bearer + "\r\nIf-Match: \"0\", *",
+		`{"usage":{"UNITS":null,"A":"1.5"},"cost_usd":null}`},
+	{"DELETE", "/v1/events/RECORD", bearer + "\r\nIf-Match: W/\"0\"", ""},
 	{"POST", "/external/resource-usage", secret, `{"type":"OPENAI_TOKENS","amount":4567}`},
 	{"POST", "/usage", bearer, `{"api_name":"a","endpoint":"/","units_used":1,"cost_usd":0.1,` +
 		`"api_key_used":"sk-0123456789"}`},
