@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/meterhouse/meterhouse/engine"
+	"github.com/meterhouse/meterhouse/server/dialecttest"
 )
 
 // binary is the program under test, built once by TestMain.
@@ -223,7 +224,8 @@ type response struct {
 	body   []byte
 }
 
-// do sends a request; headers come in pairs.
+// do sends a request; headers come in pairs. An answer that is not as the OpenAPI document says
+// fails the test.
 func (p *program) do(method, path, body string, headers ...string) response {
 	p.t.Helper()
 	request, err := http.NewRequest(method, p.url(path), strings.NewReader(body))
@@ -241,6 +243,11 @@ func (p *program) do(method, path, body string, headers ...string) response {
 	content, err := io.ReadAll(answer.Body)
 	if err != nil {
 		p.t.Fatal(err)
+	}
+	if err := dialecttest.Conforms(method, path, dialecttest.Response{
+		Status: answer.StatusCode, Header: answer.Header, Body: content,
+	}); err != nil {
+		p.t.Errorf("%v: %.300s", err, content)
 	}
 	return response{answer.StatusCode, answer.Header, content}
 }

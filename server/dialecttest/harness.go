@@ -258,7 +258,8 @@ func (n *Node) Do(t testing.TB, r Request) Response {
 	return n.Send(t, r, strings.NewReader(r.Body), int64(len(r.Body)))
 }
 
-// Send sends a request with a body from a reader; a negative length is chunked.
+// Send sends a request with a body from a reader; a negative length is chunked. An answer that is
+// not as the OpenAPI document says fails the test.
 func (n *Node) Send(t testing.TB, r Request, body io.Reader, length int64) Response {
 	t.Helper()
 	request := &http.Request{
@@ -281,7 +282,11 @@ func (n *Node) Send(t testing.TB, r Request, body io.Reader, length int64) Respo
 	if err != nil {
 		t.Errorf("%s %.80s: %v", r.Method, r.Path, err)
 	}
-	return Response{answer.StatusCode, answer.Header, content}
+	got := Response{answer.StatusCode, answer.Header, content}
+	if err := Conforms(r.Method, r.Path, got); err != nil {
+		t.Errorf("%v: %v", err, got)
+	}
+	return got
 }
 
 // Log keeps what is logged.

@@ -2,6 +2,7 @@ package dialecttest
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -80,7 +81,23 @@ func (n *Node) Raw(t testing.TB, method string, sent ...[]byte) []Response {
 	}
 	_ = c.Close()
 	<-written
+	if len(all) > 0 {
+		conforms(t, bytes.Join(sent, nil), all[0])
+	}
 	return all
+}
+
+// conforms checks the answer to a request that was sent as bytes, where those are a request: what is
+// none has no path that could tell the answer's form. A 400 may say just that.
+func conforms(t testing.TB, sent []byte, got Response) {
+	t.Helper()
+	request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(sent)))
+	if err != nil || got.Status == http.StatusBadRequest {
+		return
+	}
+	if err := Conforms(request.Method, request.RequestURI, got); err != nil {
+		t.Errorf("%v: %v", err, got)
+	}
 }
 
 // lastRequest is answered with "ok", and then the server closes the connection.
