@@ -24,8 +24,12 @@ type PricedEventsParams struct {
 	From         time.Time // zero: unbounded
 	To           time.Time // zero: unbounded
 	After        Place
-	Limit        uint64
+	Limit        uint64 // at most so many events
 }
+
+// rowsPerEvent is how many measurements an event has, more or less: a page of events that have more
+// is not full.
+const rowsPerEvent = 3
 
 var pricedEvents = ask("priced_events", func(p PricedEventsParams) []any {
 	from, to := storable(p.From), latest
@@ -40,13 +44,13 @@ var pricedEvents = ask("priced_events", func(p PricedEventsParams) []any {
 		id("after_agent", p.After.Agent),
 		moment("after_time", storable(p.After.Time)),
 		id("after_event", p.After.Event),
-		number("limit", p.Limit),
+		number("rows", rowsPerEvent*p.Limit),
 	}
 }, intoEntry)
 
-// PricedEvents returns those of the next Limit events whose current revision is among what was
-// asked for, in the ledger's order, and the place of the last of all of them; false when there are
-// no more. An event's rows that a filter leaves out are of other revisions.
+// PricedEvents returns those of the next events whose current revision is among what was asked for,
+// in the ledger's order, and the place of the last of all that it looked at; false when there are no
+// more. An event's rows that a filter leaves out are of other revisions.
 func (q *Queries) PricedEvents(
 	ctx context.Context, p PricedEventsParams,
 ) (current []schema.Event, last Place, more bool, err error) {
@@ -59,10 +63,14 @@ func (q *Queries) PricedEvents(
 		}
 		one = one[:0]
 	}
+	seen := uint64(0)
 	err = stream(ctx, q.conn, pricedEvents, p, func(r entryRow) error {
 		place := Place{r.event.Agent, r.event.Time.UTC(), r.event.ID}
 		if place != last {
 			finish()
+			if seen++; seen > p.Limit {
+				return errStop
+			}
 		}
 		r.event.Organization = p.Organization
 		one, last, more = addEntry(one, r), place, true

@@ -1,5 +1,6 @@
 -- The next events of an organization that a rate may price, of one model unless model is empty:
--- every entry of the first so many behind a place in the ledger's order, voided ones included.
+-- every entry of those that the first rows behind a place in the ledger's order are of, voided ones
+-- included.
 SELECT
     event_id,
     revision,
@@ -55,11 +56,7 @@ WHERE organization_id = {organization:UUID}
           agent_id,
           event_time,
           event_id
-      LIMIT 1 BY
-          agent_id,
-          event_time,
-          event_id
-      LIMIT {limit:UInt64}
+      LIMIT {rows:UInt64} -- of measurements: telling events apart here would read all of them
   )
 ORDER BY
     agent_id,
