@@ -11,8 +11,8 @@ CREATE TABLE IF NOT EXISTS catalog_audit
     kind LowCardinality(String) COMMENT 'organization, user, membership, agent, …',
     id String COMMENT 'of the thing, as the admin API names it',
     action Enum8('create' = 1, 'change' = 2, 'retire' = 3),
-    before String COMMENT 'JSON; empty for what is new',
-    after String COMMENT 'JSON; empty for what is retired'
+    before String COMMENT 'JSON, empty for what is new',
+    after String COMMENT 'JSON, empty for what is retired'
 )
 ENGINE = MergeTree
 ORDER BY (version, ordinal)
