@@ -12,6 +12,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
+	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/dialecttest"
 )
 
@@ -123,19 +124,11 @@ func (w *walker) walk(t *testing.T, r route) {
 		}
 		return
 	}
-	for _, c := range all {
-		for _, secret := range []string{"", uuid.NewString(), w.owner.Former.AccessToken,
-			w.owner.Former.AppPassword, w.owner.Former.LoginToken} {
-			for _, request := range w.placed(r.Method, c, secret) {
-				if got := w.hidden(t, "nobody's "+secret, request); !refused(request, got) {
-					t.Errorf("%s with %q: %v", request.Path, secret, got)
-				}
-			}
+	for i, c := range all {
+		if i == 0 {
+			w.anonymous(t, r, c)
 		}
-		for _, secret := range w.strangers {
-			if c.crosses && w.isSuperadmins(secret) {
-				continue
-			}
+		for _, secret := range w.of(c, i) {
 			for _, request := range w.placed(r.Method, c, secret.Text) {
 				got := w.hidden(t, fmt.Sprintf("kind %d", secret.Kind), request)
 				if !c.answers && !refused(request, got) {
@@ -148,6 +141,37 @@ func (w *walker) walk(t *testing.T, r route) {
 			}
 		}
 	}
+}
+
+// anonymous makes a call without a credential, and with some that never counted or do no more.
+func (w *walker) anonymous(t *testing.T, r route, c call) {
+	former := w.owner.Former
+	for _, secret := range []string{
+		"", uuid.NewString(), former.AccessToken, former.AppPassword, former.LoginToken,
+	} {
+		for _, request := range w.placed(r.Method, c, secret) {
+			if got := w.hidden(t, "nobody", request); !refused(request, got) {
+				t.Errorf("%s with %q: %v", request.Path, secret, got)
+			}
+		}
+	}
+}
+
+// of returns the foreign credentials to make a route's call with: all there are with its first
+// call; with others, one of each role.
+func (w *walker) of(c call, position int) []dialecttest.Secret {
+	o := w.Globex
+	all := w.strangers
+	if position > 0 && !strings.Contains(c.path+c.body, "{token}") {
+		all = []dialecttest.Secret{
+			o.Superadmin.Secret(schema.AppPassword), o.Admin.Secret(schema.AccessToken),
+			all[len(all)-1], o.MembersAgent.Secret(), // the last is a member's JWT
+		}
+	}
+	if !c.crosses {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), w.isSuperadmins)
 }
 
 // isSuperadmins reports whether a credential is the other organization's superadmin's. The first of
