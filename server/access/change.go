@@ -19,8 +19,8 @@ type Change struct {
 const settleTimeout = 5 * time.Second
 
 // Change implements dialect.Catalog. A plan that changes nothing writes nothing. The error of a
-// change that cannot be made beside what is there is a schema.Conflict. One that failed half way
-// is taken back, at once or as soon as the database can be reached, before anyone sees a part of it.
+// change that cannot be made beside what is there is a schema.Conflict. One that failed half way is
+// taken back, at once or as soon as the database can be reached, before anyone sees a part of it.
 func (d *Directory) Change(
 	ctx context.Context, actor string, plan func(*Snapshot) (Change, error),
 ) error {

@@ -133,9 +133,9 @@ func TestChangesAreOnRecord(t *testing.T) {
 		}
 	}
 	// The user's entries are for the admins of the only organization.
-	if got := db.Strings("SELECT DISTINCT toString(organization_id) FROM catalog_audit"); len(got) != 1 ||
-		got[0] != acme.String() {
-		t.Errorf("entries are of %v", got)
+	of := db.Strings("SELECT DISTINCT toString(organization_id) FROM catalog_audit")
+	if len(of) != 1 || of[0] != acme.String() {
+		t.Errorf("entries are of %v", of)
 	}
 }
 
@@ -231,7 +231,8 @@ func TestHalfAChangeIsTakenBack(t *testing.T) {
 	if got := db.Strings("SELECT name FROM organizations ORDER BY version"); len(got) != 3 {
 		t.Fatalf("names %q: the change did not fail half way", got)
 	}
-	mustChange(t, other, access.Change{Upsert: schema.Catalog{Services: []schema.Service{{Name: "s"}}}})
+	service := schema.Catalog{Services: []schema.Service{{Name: "s"}}}
+	mustChange(t, other, access.Change{Upsert: service})
 	for _, d := range []*access.Directory{d, other} {
 		if err := d.Refresh(t.Context()); err != nil {
 			t.Fatal(err)

@@ -192,8 +192,8 @@ func userRules(h *dialecttest.Harness, row rowFunc) {
 		"memberships/"+other.ID.String()+"/"+o.Member.ID.String(), "", 204)
 }
 
-// credentialRules: a member makes bearers of their own; an admin whatever stays in the organization,
-// and nothing in the name of a superadmin.
+// credentialRules: a member makes bearers of their own; an admin whatever stays in the
+// organization, and nothing in the name of a superadmin.
 func credentialRules(h *dialecttest.Harness, row rowFunc) {
 	o, other := h.Acme, h.Globex
 	of := func(kind string, u dialecttest.User) string {

@@ -178,7 +178,8 @@ func TestThingsComeAndGo(t *testing.T) {
 func TestRates(t *testing.T) {
 	t.Parallel()
 	_, c := open(t)
-	const prices = `"provider":"OpenAI","provider_usd_per_million":0.15,"billed_usd_per_million":"0.1950"`
+	const prices = `"provider":"OpenAI","provider_usd_per_million":0.15,` +
+		`"billed_usd_per_million":"0.1950"`
 	body := `{"model":"gpt","usage_type":"INPUT","from":"2026-01-01",` + prices + `}`
 	made := c.do("POST", "text_model_costs", body, 201)
 	if made["provider_usd_per_million"] != "0.15" || made["billed_usd_per_million"] != "0.195" ||
@@ -187,13 +188,15 @@ func TestRates(t *testing.T) {
 	}
 	id := made["id"].(string)
 	c.refused("POST", "text_model_costs", body, 409, "from")
-	c.refused("POST", "text_model_costs", strings.Replace(body, "INPUT", "input", 1), 422, "usage_type")
+	c.refused("POST", "text_model_costs", strings.Replace(body, "INPUT", "input", 1), 422,
+		"usage_type")
 	c.refused("POST", "text_model_costs", strings.Replace(body, "0.15", "-1", 1), 422,
 		"provider_usd_per_million")
 	c.refused("POST", "text_model_costs", strings.Replace(body, "0.15", "1e-13", 1), 422,
 		"provider_usd_per_million")
 	c.refused("PATCH", "text_model_costs/"+id, `{"from":"2027-01-01"}`, 422, "from")
-	c.do("POST", "text_model_costs", strings.Replace(body, "2026-01-01", "2026-06-01T00:00:00.5Z", 1), 201)
+	later := strings.Replace(body, "2026-01-01", "2026-06-01T00:00:00.5Z", 1)
+	c.do("POST", "text_model_costs", later, 201)
 
 	changed := c.do("PATCH", "text_model_costs/"+id, `{"billed_usd_per_million":0.2}`, 200)
 	if changed["id"] == id || changed["billed_usd_per_million"] != "0.2" ||
@@ -288,7 +291,8 @@ func TestSecretsAreToldOnce(t *testing.T) {
 	path := "credentials/" + password["id"].(string)
 	c.refused("POST", "credentials", `{"kind":"access_token","secret":"`+given+`"}`, 409, "secret")
 	c.refused("POST", "credentials", `{"kind":"app_password","secret":"`+made[0]+`"}`, 409, "secret")
-	c.refused("POST", "credentials", `{"kind":"access_token","secret":"fifteen-letters"}`, 422, "secret")
+	c.refused("POST", "credentials", `{"kind":"access_token","secret":"fifteen-letters"}`, 422,
+		"secret")
 	c.refused("POST", "credentials", `{"kind":"access_token","secret":"with a space inside"}`, 422,
 		"secret")
 	c.refused("POST", "credentials", `{"kind":"access_token","sha256":"`+hash[1:]+`"}`, 422, "sha256")
@@ -349,6 +353,7 @@ func TestRetiringEndsCredentials(t *testing.T) {
 	expect("a member who is active again", token(o.Member), true)
 	c.do("DELETE", "users/"+o.Member.ID.String(), "", 204)
 	expect("a retired user", token(o.Member), false)
+	c.do("GET", "memberships/"+o.ID.String()+"/"+o.Member.ID.String(), "", 404)
 	expect("a retired user's agent", o.MembersAgent.Secret(), true)
 	agent := c.do("GET", "agents/"+o.MembersAgent.ID.String(), "", 200)
 	if agent["owner_id"] != nil {

@@ -17,7 +17,8 @@ func TestUnpricedUsageIsTold(t *testing.T) {
 		`"provider_usd_per_million":1,"billed_usd_per_million":1}`, 201)
 	post := dialecttest.Request{
 		Method: "POST", Path: "/v1/events",
-		Body: `[{"usage":{"INPUT":1.5,"OUTPUT":2},"model":"priced"},{"usage":{"INPUT":3},"model":"priced"},
+		Body: `[{"usage":{"INPUT":1.5,"OUTPUT":2},"model":"priced"},
+			{"usage":{"INPUT":3},"model":"priced"},
 			{"usage":{"OUTPUT":4},"model":"priced"}]`,
 	}
 	if got := h.Do(t, post.With("Authorization", "Bearer "+h.Acme.Admin.AccessToken,

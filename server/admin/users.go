@@ -23,7 +23,7 @@ var users = resource[schema.User]{
 	retire:  retireUser,
 }
 
-// seesUser reports whether a user is the caller, or of the organization that the caller administers.
+// seesUser reports whether a user is the caller, or of the organization the caller administers.
 func seesUser(v view, u schema.User) bool {
 	if v.superadmin() || u.ID == v.caller.User {
 		return true
