@@ -1,7 +1,9 @@
 package dialecttest
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -75,4 +77,38 @@ func TestContractBites(t *testing.T) {
 	f("GET", memori, answer(200, strings.Replace(logs, "Ok", "OK", 1), "Vary", "Origin"), "oneOf")
 	f("GET", memori, answer(200, strings.Replace(logs, "[]", "null", 1), "Vary", "Origin"), "oneOf")
 	f("GET", "/api/v2/nothing", answer(200, logs, "Vary", "Origin"), "consumptionLogs")
+}
+
+// noted notes the errors of a test instead of failing it.
+type noted struct {
+	testing.TB
+	errors []string
+}
+
+func (n *noted) Helper() {}
+
+func (n *noted) Errorf(format string, args ...any) {
+	n.errors = append(n.errors, fmt.Sprintf(format, args...))
+}
+
+// TestHarnessAsksTheContract answers in a way that no route has, to every way of asking a node.
+func TestHarnessAsksTheContract(t *testing.T) {
+	planted := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Connection", "close")
+		_, _ = w.Write([]byte(`{"detail":"planted"}`)) // a client that is gone fails the test anyway
+	}))
+	defer planted.Close()
+	n := &Node{Address: planted.Listener.Addr().String(), client: planted.Client()}
+	request := Request{Method: "GET", Path: "/usage"}
+	for how, ask := range map[string]func(testing.TB){
+		"Do":   func(t testing.TB) { n.Do(t, request) },
+		"Send": func(t testing.TB) { n.Send(t, request, strings.NewReader(""), 0) },
+		"Raw":  func(t testing.TB) { n.Raw(t, "GET", request.Bytes()) },
+	} {
+		as := &noted{TB: t}
+		if ask(as); len(as.errors) != 1 || !strings.Contains(as.errors[0], "OpenAPI: GET, /usage") {
+			t.Errorf("%s: %q", how, as.errors)
+		}
+	}
 }
