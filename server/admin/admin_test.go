@@ -372,6 +372,9 @@ func TestRetiringEndsCredentials(t *testing.T) {
 	expect("a retired organization's user", token(other.Admin), false)
 	expect("a retired organization's agent", other.MembersAgent.Secret(), false)
 	c.do("POST", "organizations", `{"id":"`+other.ID.String()+`","name":"x"}`, 201)
+	again := `{"organization_id":"` + other.ID.String() + `",`
+	c.do("POST", "memberships", again+`"role":"admin","user_id":"`+other.Admin.ID.String()+`"}`, 201)
+	c.do("POST", "agents", again+`"name":"x","id":"`+other.MembersAgent.ID.String()+`"}`, 201)
 	expect("another organization of the same id", token(other.Admin), false)
 	expect("an agent of it", other.MembersAgent.Secret(), false)
 	c.do("GET", "users/"+other.Admin.ID.String(), "", 200) // users are nobody's
