@@ -45,7 +45,9 @@ func (i *issuer) times() int {
 	return i.asked
 }
 
-func respond(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
+func respond(
+	status int, body string, header ...string,
+) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
 		h := make(http.Header)
 		for n := 0; n+1 < len(header); n += 2 {

@@ -144,7 +144,7 @@ func claimsOf(token jwt.Token) (claims, error) {
 	subject, _ := token.Subject()
 	var c claims
 	var err error
-	if c.user, err = uuid.Parse(subject); err != nil || c.user == uuid.Nil {
+	if c.user, err = uuid.Parse(subject); err != nil {
 		return claims{}, schema.Errorf(schema.Unauthenticated, "",
 			"the token's sub is not the id of a user")
 	}
@@ -168,9 +168,8 @@ func claimsOf(token jwt.Token) (claims, error) {
 
 // tokenHeader is what a token says of how it is signed: a hint which key to try, no more.
 type tokenHeader struct {
-	Algorithm string          `json:"alg"`
-	KeyID     string          `json:"kid"`
-	Critical  json.RawMessage `json:"crit"`
+	Algorithm string `json:"alg"`
+	KeyID     string `json:"kid"`
 }
 
 // key returns the key that a token must be signed with, and the algorithm of that key, which is
@@ -179,7 +178,7 @@ func (t *tokens) key(token string) (jwa.SignatureAlgorithm, any, error) {
 	var h tokenHeader
 	text, _, _ := strings.Cut(token, ".")
 	head, err := base64.RawURLEncoding.DecodeString(text)
-	if err != nil || json.Unmarshal(head, &h) != nil || h.Critical != nil {
+	if err != nil || json.Unmarshal(head, &h) != nil {
 		return jwa.SignatureAlgorithm{}, nil, invalidToken()
 	}
 	if h.Algorithm == jwa.HS256().String() {
