@@ -152,8 +152,8 @@ func gunzip(raw io.Reader) ([]byte, error) {
 	return body, nil
 }
 
-// zstdWindowMax is what zstd itself takes where it is not told to take more.
-const zstdWindowMax = 128 << 20
+// zstdWindowMax is what RFC 8878 asks every decoder to take, and no encoder to ask for more.
+const zstdWindowMax = 8 << 20
 
 // zstdDecoder is shared: it has a decoder for each processor, whoever comes later waits. A window
 // takes no memory of its own, because a body is decoded as a whole.

@@ -122,7 +122,8 @@ func TestReadBodyDecodes(t *testing.T) {
 	f("none", "zstd", "12345", notValid("zstd"))
 	f("a lie about its size", "zstd", "\x28\xb5\x2f\xfd\xe0"+"\xff\xff\xff\xff\xff\xff\xff\x7f"+
 		"\x01\x00\x00", after)
-	f("a window of 2 GiB", "zstd", "\x28\xb5\x2f\xfd\x00\xa8\x01\x00\x00", notValid("zstd"))
+	f("a window of 8 MiB", "zstd", "\x28\xb5\x2f\xfd\x00\x68\x01\x00\x00", "0")
+	f("a window of 16 MiB", "zstd", "\x28\xb5\x2f\xfd\x00\x70\x01\x00\x00", notValid("zstd"))
 	f("a dictionary", "zstd", "\x28\xb5\x2f\xfd\x21\x07\x00\x01\x00\x00", notValid("zstd"))
 	f("unknown", "br", "", fmt.Sprintf("%d Content-Encoding: must be gzip, zstd or absent",
 		schema.Unsupported))

@@ -182,6 +182,7 @@ func TestPatchKeepsAGivenCost(t *testing.T) {
 	f(given, `{"usage":{"INPUT":null}}`, "OUTPUT=7 2 3/3;")
 	f(given, `{"usage":{"A":1,"INPUT":null}}`, "A=1 2 3/3;OUTPUT=7 2 0/0;")
 	f(given, `{"usage":{"A":1}}`, "A=1 2 0/0;INPUT=5 2 3/3;OUTPUT=7 2 0/0;")
+	f(given, `{"usage":{"A":1,"INPUT":9}}`, "A=1 2 0/0;INPUT=9 2 3/3;OUTPUT=7 2 0/0;")
 	f(given, `{"cost_usd":"0.5"}`, "INPUT=5 2 0.5/0.5;OUTPUT=7 2 0/0;")
 	f(given, `{"cost_usd":0,"usage":{"A":1}}`, "A=1 2 0/0;INPUT=5 2 0/0;OUTPUT=7 2 0/0;")
 	f(given, `{"cost_usd":null}`, "INPUT=5 0 0/0;OUTPUT=7 0 0/0;")
