@@ -22,10 +22,10 @@ const (
 )
 
 func BenchmarkDecode(b *testing.B) {
-	f := func(name, event string, n int, lines bool) {
+	f := func(name, event string, n int, form form) {
 		body := event
 		switch {
-		case lines:
+		case form == asLines:
 			body = strings.Repeat(event+"\n", n)
 		case n > 1:
 			body = "[" + strings.TrimSuffix(strings.Repeat(event+",", n), ",") + "]"
@@ -39,7 +39,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			start := time.Now()
 			for b.Loop() {
-				if err := batch.decode(body, formOf(lines), o); err != nil || len(batch.events) != n {
+				if err := batch.decode(body, form, o); err != nil || len(batch.events) != n {
 					b.Fatal(err, len(batch.events))
 				}
 				batch.reset()
@@ -47,11 +47,14 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportMetric(float64(time.Since(start).Nanoseconds())/float64(b.N*n), "ns/event")
 		})
 	}
-	f("small/one", smallEvent, 1, false)
-	f("small/array", smallEvent, 1000, false)
-	f("small/lines", smallEvent, 1000, true)
-	f("agent/array", agentEvent, 1000, false)
-	f("full/one", fullEvent, 1, false)
-	f("full/array", fullEvent, 1000, false)
-	f("full/lines", fullEvent, 1000, true)
+	f("small/one", smallEvent, 1, asJSON)
+	f("small/array", smallEvent, 1000, asJSON)
+	f("small/lines", smallEvent, 1000, asLines)
+	f("agent/array", agentEvent, 1000, asJSON)
+	f("full/one", fullEvent, 1, asJSON)
+	f("full/array", fullEvent, 1000, asJSON)
+	f("full/lines", fullEvent, 1000, asLines)
+	cloud := cloudEventOf(`"time":"2026-11-21T10:00:00.123Z","id":"A234-1234-1234"`, agentEvent)
+	f("cloud/one", cloud, 1, asCloudEvent)
+	f("cloud/array", cloud, 1000, asCloudEvents)
 }

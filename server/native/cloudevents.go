@@ -102,7 +102,7 @@ func (b *batch) cloudEvent(e *schema.Event) bool {
 		if !b.members(e) {
 			return false
 		}
-		b.unwrap(e, &b.envelope, "ce-", "")
+		b.unwrap(e, b.envelope, "ce-", "")
 		return true
 	}
 	b.seen, b.given = 0, 0

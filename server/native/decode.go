@@ -18,8 +18,8 @@ type origin struct {
 	caller   access.Caller
 	now      time.Time
 	newID    func() uuid.UUID
-	eventKey string   // the Idempotency-Key header; empty: none
-	envelope envelope // of a CloudEvent in binary mode, from the headers
+	eventKey string    // the Idempotency-Key header; empty: none
+	envelope *envelope // of a CloudEvent in binary mode, from the headers; nil: none
 }
 
 // batch is a decoded request: the events to record, and why others are not among them. It is

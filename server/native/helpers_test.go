@@ -82,7 +82,7 @@ func originOf(t testing.TB, secret string, kind schema.CredentialKind, key strin
 	if !ok {
 		t.Fatalf("nobody has the secret %q", secret)
 	}
-	return origin{snapshot, caller, noon, counter(), key, envelope{}}
+	return origin{snapshot, caller, noon, counter(), key, nil}
 }
 
 // adas is the origin of most requests: an admin's.

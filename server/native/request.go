@@ -17,7 +17,7 @@ type request struct {
 	form     form
 	options  options
 	eventKey string
-	envelope envelope // where form is asBinaryCloudEvent
+	envelope *envelope // where form is asBinaryCloudEvent
 }
 
 // options are the query of POST /v1/events.
@@ -110,8 +110,8 @@ func isBinaryCloudEvent(c *fiber.Ctx) bool {
 
 // readEnvelope reads a CloudEvent's attributes from the headers: percent-encoded, as its HTTP
 // binding has it. A header that is there twice, or whose encoding is none, has no value.
-func readEnvelope(c *fiber.Ctx) envelope {
-	v := envelope{given: attributeData}
+func readEnvelope(c *fiber.Ctx) *envelope {
+	v := &envelope{given: attributeData}
 	for _, a := range []struct {
 		bit    attribute
 		header string
