@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"testing"
 
 	"github.com/meterhouse/meterhouse/schema"
@@ -167,6 +168,14 @@ func TestTokenIsSignedWithAKeyOfTheIssuer(t *testing.T) {
 		rs256(k.weak))
 }
 
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
 func TestWhichKeysOfTheIssuerCount(t *testing.T) {
 	k := newKeys(t)
 	rsaKey := with(rsaJWK(&k.rsa.PublicKey), "kid", "k")
@@ -191,6 +200,11 @@ func TestWhichKeysOfTheIssuerCount(t *testing.T) {
 		es256(k.p384))
 	f("a private key", with(rsaKey, "d", b64(k.rsa.D.Bytes()), "p", b64(k.rsa.Primes[0].Bytes()),
 		"q", b64(k.rsa.Primes[1].Bytes())), "RS256", rs256(k.rsa))
+	long := &rsa.PublicKey{N: new(big.Int).Lsh(k.rsa.N, rsaBitsMax-2047), E: 65537}
+	if keys, left, err := parseKeys([]byte(`{"keys":[` + text(rsaJWK(long)) + `]}`)); err != nil ||
+		left != 1 || len(keys) != 0 {
+		t.Errorf("a key of %d bits: %v, %d left out, %v", long.N.BitLen(), keys, left, err)
+	}
 	two := withKeys(t, TokenConfig{}, rsaJWK(&k.rsa.PublicKey),
 		with(rsaJWK(&newKeys(t).rsa.PublicKey), "kid", "j"))
 	refuses(t, two, "no name, where two keys may be meant",
