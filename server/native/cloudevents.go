@@ -97,9 +97,8 @@ func (v *envelope) field(a attribute) *string {
 
 // cloudEvent decodes the CloudEvent at the scanner's position, as event does an event.
 func (b *batch) cloudEvent(e *schema.Event) bool {
-	b.problem = nil
 	if b.form == asBinaryCloudEvent {
-		if !b.members(e) {
+		if !b.event(e) {
 			return false
 		}
 		b.unwrap(e, b.envelope, "ce-", "")
@@ -152,7 +151,7 @@ func (b *batch) envelopeMember(e *schema.Event, v *envelope, name text) bool {
 	switch {
 	case a == attributeData:
 		b.prefix = "data."
-		readable := b.members(e)
+		readable := b.event(e)
 		b.prefix = ""
 		return readable
 	case a == attributeDataBase64:

@@ -41,6 +41,7 @@ type batch struct {
 	cost        schema.USD
 
 	patching bool     // what is read is a merge patch
+	fixed    member   // that it must leave alone
 	removed  []string // usage types that are null in it
 
 	// Of the event before: most events of a request share them.
@@ -138,14 +139,15 @@ func (b *batch) next() bool {
 		b.events = append(b.events, schema.Event{})
 	}
 	e := &b.events[n]
-	var readable bool
-	if b.form < asCloudEvent {
-		readable = b.event(e)
-	} else {
-		readable = b.cloudEvent(e)
-	}
-	if !readable {
+	b.problem = nil
+	if b.form >= asCloudEvent {
+		if !b.cloudEvent(e) {
+			return false
+		}
+	} else if !b.event(e) {
 		return false
+	} else if b.problem == nil {
+		b.complete(e)
 	}
 	if b.problem != nil {
 		b.rejected = append(b.rejected, dialect.Rejection{Index: b.count, Err: b.problem})

@@ -12,22 +12,11 @@ import (
 
 const halfPair = "must not contain half of a surrogate pair"
 
-// event decodes the value at the scanner's position into e, which must be zero. False when the
-// text is no JSON there: the scanner has the fault. A readable value that is no event leaves its
-// first problem in b.problem, and is read to its end all the same.
+// event decodes the value at the scanner's position into e, which must be zero: its own members,
+// and nothing that its request gives it. False when the text is no JSON there: the scanner has the
+// fault. A readable value that is no event leaves its first problem in b.problem, and is read to
+// its end all the same.
 func (b *batch) event(e *schema.Event) bool {
-	b.problem = nil
-	if !b.members(e) {
-		return false
-	}
-	if b.problem == nil {
-		b.complete(e)
-	}
-	return true
-}
-
-// members decodes an event's own members, and nothing that its request gives it.
-func (b *batch) members(e *schema.Event) bool {
 	b.seen, b.given = 0, 0
 	if b.peek() != '{' {
 		b.reject("", "must be a JSON object")
@@ -63,7 +52,7 @@ func (b *batch) eventMember(e *schema.Event, name text) bool {
 	case b.seen&m != 0:
 		b.reject(field, "is given twice")
 		return b.skip(depthMax)
-	case b.patching && m&membersFixed != 0:
+	case b.fixed&m != 0:
 		b.reject(field, "cannot be changed")
 		return b.skip(depthMax)
 	}

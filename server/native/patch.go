@@ -27,12 +27,12 @@ func decodePatch(
 	if !utf8.ValidString(body) {
 		return nil, schema.Errorf(schema.Unreadable, "", "the body must be valid UTF-8")
 	}
-	b := batch{scanner: scanner{text: body}, patching: true}
+	b := batch{scanner: scanner{text: body}, patching: true, fixed: membersFixed}
 	if b.peek() != '{' && b.skip(depthMax) {
 		b.fail(0, "a merge patch is expected, a JSON object")
 	}
 	p := &patch{}
-	if b.fault != "" || !b.members(&p.values) || !b.end() {
+	if b.fault != "" || !b.event(&p.values) || !b.end() {
 		return nil, b.unreadable()
 	}
 	p.given, p.nulls = b.given, b.seen&^b.given

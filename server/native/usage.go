@@ -27,8 +27,8 @@ func (b *batch) usage(e *schema.Event) bool {
 		if !whole {
 			b.reject(field+"."+clip(usageType), "is not a usage type")
 		}
-		if b.patching && b.peek() == 'n' {
-			if !b.remove(start, usageType) {
+		if b.patching && b.removes(start, usageType) {
+			if b.fault != "" {
 				return false
 			}
 			continue
@@ -36,9 +36,6 @@ func (b *batch) usage(e *schema.Event) bool {
 		quantity, readable := b.quantity(usageType)
 		if !readable {
 			return false
-		}
-		if slices.Contains(b.removed, usageType) {
-			b.reject(field+"."+clip(usageType), "is given twice")
 		}
 		if b.problem == nil && !b.measure(start, usageType, quantity) {
 			b.reject(field+"."+clip(usageType), "is given twice")
@@ -56,15 +53,19 @@ func (b *batch) usage(e *schema.Event) bool {
 	return true
 }
 
-// remove notes a usage type that is null in a merge patch. False when it is no JSON.
-func (b *batch) remove(start int, usageType string) bool {
-	if !b.word("null") {
+// removes reports whether a usage type is null in a merge patch, and notes it.
+func (b *batch) removes(start int, usageType string) bool {
+	if slices.Contains(b.removed, usageType) {
+		b.reject("usage."+clip(usageType), "is given twice")
+	}
+	if b.peek() != 'n' {
 		return false
 	}
+	b.word("null")
 	switch {
 	case len(b.removed) == schema.MeasurementsMax:
 		b.reject("usage", "must remove at most 16 usage types")
-	case slices.Contains(b.removed, usageType), slices.ContainsFunc(b.measurements[start:],
+	case slices.ContainsFunc(b.measurements[start:],
 		func(m schema.Measurement) bool { return m.UsageType == usageType }):
 		b.reject("usage."+clip(usageType), "is given twice")
 	default:
