@@ -241,14 +241,24 @@ func TestIssuerWithdrawsEveryKey(t *testing.T) {
 }
 
 func TestRedirectsKeepTheScheme(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		keys := jwks(t, edKey("old"))
-		r := startRing(t, func(request *http.Request) (*http.Response, error) {
-			if request.URL.Path == "/keys" {
-				return respond(302, "", "Location", "https://cdn.example/keys.json")(request)
-			}
-			return keys(request)
+	f := func(location string, want bool) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			keys := jwks(t, edKey("moved"))
+			r := startRing(t, jwks(t, edKey("old")))
+			r.has(t, "old", true)
+			r.issuer.answers(func(request *http.Request) (*http.Response, error) {
+				if request.URL.String() == "https://id.example/keys" {
+					return respond(302, "", "Location", location)(request)
+				}
+				return keys(request)
+			})
+			time.Sleep(keysPause)
+			r.has(t, "moved", want)
 		})
-		r.has(t, "old", true)
-	})
+	}
+	f("https://cdn.example/keys.json", true)
+	f("/keys.json", true)
+	f("http://id.example/keys", false) // anyone on the way could put in a key of theirs
+	f("http://id.example:443/keys", false)
 }
