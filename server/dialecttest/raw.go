@@ -87,8 +87,8 @@ func (n *Node) Raw(t testing.TB, method string, sent ...[]byte) []Response {
 	return all
 }
 
-// conforms checks the answer to a request that was sent as bytes, where those are a request: what is
-// none has no path that could tell the answer's form. A 400 may say just that.
+// conforms checks the answer to a request that was sent as bytes, where those are a request: what
+// is none has no path that could tell the answer's form. A 400 may say just that.
 func conforms(t testing.TB, sent []byte, got Response) {
 	t.Helper()
 	request, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(sent)))

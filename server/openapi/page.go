@@ -34,7 +34,7 @@ func render(whole *yaml.Node) (page []byte, policy string, err error) {
 		"response":  func(r response) response { return d.Components.Responses.get(last(r.Ref), r) },
 		"parameter": func(p parameter) parameter { return d.Components.Parameters.get(last(p.Ref), p) },
 		"header":    func(h parameter) parameter { return d.Components.Headers.get(last(h.Ref), h) },
-		"schema":    func(s schema) schema { return d.Components.Schemas.get(last(s.Ref), s) },
+		"schema":    d.schemaOf,
 		"elsewhere": func(prefix string) response { return d.Unrouted.get(prefix, response{}) },
 	}).Parse(pageHTML)
 	if err != nil {
@@ -70,10 +70,18 @@ func (d *document) operationsOf(tag string) (all []operation, err error) {
 	return all, nil
 }
 
+// schemaOf returns a schema itself, or the first of those it may be.
+func (d *document) schemaOf(s schema) schema {
+	if len(s.OneOf) > 0 {
+		s = s.OneOf[0]
+	}
+	return d.Components.Schemas.get(last(s.Ref), s)
+}
+
 // examplesOf returns the examples of a body: its own, or its schema's.
 func (d *document) examplesOf(m media) list[example] {
 	for _, own := range []yaml.Node{
-		m.Example, m.Schema.Example, d.Components.Schemas.get(last(m.Schema.Ref), schema{}).Example,
+		m.Example, m.Schema.Example, d.schemaOf(m.Schema).Example,
 	} {
 		if !own.IsZero() && len(m.Examples) == 0 {
 			return list[example]{{Value: example{Value: own}}}
