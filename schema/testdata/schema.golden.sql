@@ -131,7 +131,7 @@ CREATE TABLE catalog_audit
     `ordinal` UInt32 COMMENT 'within the change',
     `changed_at` DateTime64(6, 'UTC'),
     `actor` String COMMENT 'user:<id> with credential:<id>, or the command that did it',
-    `organization_id` UUID COMMENT 'whose it is; zero for what belongs to none',
+    `organization_id` UUID COMMENT 'whose it is, zero for what belongs to none',
     `kind` LowCardinality(String) COMMENT 'organization, user, membership, agent, …',
     `id` String COMMENT 'of the thing, as the admin API names it',
     `action` Enum8('create' = 1, 'change' = 2, 'retire' = 3),
