@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/meterhouse/meterhouse/schema"
-	"github.com/meterhouse/meterhouse/server/openapi"
 )
 
 // mountOperations adds what an operator and an orchestrator ask. These routes show no usage and
@@ -24,26 +23,18 @@ func (s *Server) mountOperations() {
 
 // document answers the description of every route. Any page may read it: it tells no secret.
 func (s *Server) document(c *fiber.Ctx) error {
-	d, err := openapi.Load()
-	if err != nil {
-		return err
-	}
 	c.Set(fiber.HeaderAccessControlAllowOrigin, "*")
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	return c.Send(d.JSON)
+	return c.Send(s.described.JSON)
 }
 
 // page answers the same to be read.
 func (s *Server) page(c *fiber.Ctx) error {
-	d, err := openapi.Load()
-	if err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderContentSecurityPolicy, d.Policy)
+	c.Set(fiber.HeaderContentSecurityPolicy, s.described.Policy)
 	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	c.Set(fiber.HeaderContentType, fiber.MIMETextHTMLCharsetUTF8)
-	return c.Send(d.Page)
+	return c.Send(s.described.Page)
 }
 
 // ready answers 200 while writes are accepted, and 503 with the reason while they are not.

@@ -29,6 +29,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/ingest"
 	"github.com/meterhouse/meterhouse/server/memori"
 	"github.com/meterhouse/meterhouse/server/native"
+	"github.com/meterhouse/meterhouse/server/openapi"
 	"github.com/meterhouse/meterhouse/server/otlp"
 	"github.com/meterhouse/meterhouse/server/raia"
 	"github.com/meterhouse/meterhouse/server/tracker"
@@ -57,6 +58,8 @@ type Server struct {
 	requests *requestMetrics
 	byPrefix []prefix
 
+	described openapi.Document
+
 	mu       sync.Mutex
 	listener net.Listener // of Serve
 	stopped  bool
@@ -84,6 +87,10 @@ func New(c Config) (*Server, error) {
 		requests: newRequestMetrics(),
 	}
 	if err := s.requests.register(c.Metrics); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	var err error
+	if s.described, err = openapi.Load(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.app = fiber.New(fiber.Config{
