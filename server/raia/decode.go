@@ -96,21 +96,3 @@ func checkAmount(literal []byte) (schema.Quantity, error) {
 	}
 	return quantity, nil
 }
-
-// checkKey says whether a client's idempotency key is one we keep.
-func checkKey(key string) error {
-	if n := utf8.RuneCountInString(key); n < 1 || n > schema.KeyMax {
-		return schema.Errorf(schema.Invalid, headerKey, "must have 1 to %d characters",
-			schema.KeyMax)
-	}
-	if !utf8.ValidString(key) {
-		return schema.Errorf(schema.Invalid, headerKey, "must be valid UTF-8")
-	}
-	for i := range len(key) {
-		if key[i] < 0x20 || key[i] == 0x7f {
-			return schema.Errorf(schema.Invalid, headerKey,
-				"must not contain control characters")
-		}
-	}
-	return nil
-}

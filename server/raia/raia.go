@@ -3,7 +3,6 @@
 package raia
 
 import (
-	"strings"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func (d *api) create(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	key, err := idempotencyKey(c)
+	key, err := dialect.IdempotencyKey(c)
 	if err != nil {
 		return err
 	}
@@ -107,16 +106,4 @@ func (d *api) record(c *fiber.Ctx, caller access.Caller, u usage, key string) er
 		return rejected(receipt.Rejected[0].Err)
 	}
 	return nil
-}
-
-// idempotencyKey returns a key of the caller's own, empty when the request has none.
-func idempotencyKey(c *fiber.Ctx) (string, error) {
-	if c.Request().Header.Peek(headerKey) == nil {
-		return "", nil
-	}
-	key := strings.Clone(c.Get(headerKey))
-	if err := checkKey(key); err != nil {
-		return "", err
-	}
-	return key, nil
 }

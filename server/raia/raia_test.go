@@ -265,22 +265,6 @@ func TestGzipBodyIsRead(t *testing.T) {
 	}
 }
 
-func TestCheckKey(t *testing.T) {
-	f := func(key string, want bool) {
-		t.Helper()
-		if err := checkKey(key); (err == nil) != want {
-			t.Errorf("checkKey(%.20q): %v", key, err)
-		}
-	}
-	f("a", true)
-	f(strings.Repeat("ü", 200), true)
-	f("", false)
-	f(strings.Repeat("ü", 201), false)
-	f("a\tb", false)
-	f("a\x7f", false)
-	f("\xff", false)
-}
-
 func quantity(t *testing.T, s string) schema.Quantity {
 	t.Helper()
 	q, err := schema.ParseQuantity(s)

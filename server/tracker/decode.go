@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 var bom = []byte("\xef\xbb\xbf")
@@ -62,7 +63,7 @@ func newDecoder(contentType string, body []byte) (*decoder, error) {
 	if len(body) == 0 {
 		return nil, invalid{missing([]any{"body"}, json.RawMessage("null"))}
 	}
-	if !isJSON(contentType) {
+	if !dialect.IsJSON(contentType) {
 		return nil, invalid{notAnObject(echoText(string(body)))}
 	}
 	var members map[string]json.RawMessage

@@ -2,8 +2,6 @@ package tracker
 
 import (
 	"encoding/json"
-	"mime"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -66,17 +64,4 @@ type record struct {
 	APIKeyUsed   string      `json:"api_key_used"`
 	StatusActive bool        `json:"status_active"`
 	CreatedAt    string      `json:"created_at"`
-}
-
-// isJSON reports whether a body with this Content-Type is read as JSON, as FastAPI decides it.
-func isJSON(contentType string) bool {
-	if contentType == "" {
-		return true
-	}
-	media, _, err := mime.ParseMediaType(contentType)
-	if err != nil && media == "" {
-		return false
-	}
-	subtype, ok := strings.CutPrefix(media, "application/")
-	return ok && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
 }
