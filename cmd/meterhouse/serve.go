@@ -126,6 +126,7 @@ func (n *node) start(ctx context.Context) error {
 		Queries:  n.database.queries,
 		Snapshot: n.directory.Snapshot,
 		Flush:    n.ingest.Flush,
+		Gate:     n.ingest.Gate(),
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,

@@ -37,7 +37,10 @@ var mayImport = map[string][]string{
 	"server/corrections": {
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 	},
-	"server/ingest": {"schema", "queries", "server/access", "server/dialect"},
+	"server/ingest": {
+		"schema", "queries", "server/access", "server/dialect", "server/ingest/keys",
+	},
+	"server/ingest/keys": {},
 	"server": {
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",

@@ -351,6 +351,53 @@ LIMIT 1 BY
     organization_id,
     dimension_id
 
+CREATE TABLE event_keys
+(
+    `node` UUID,
+    `sequence` UInt64 COMMENT 'of the event in the log of its node' CODEC(Delta(8), ZSTD(1)),
+    `event_id` UUID,
+    `organization_id` UUID,
+    `agent_id` UUID,
+    `event_time` DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    `ingest_time` DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1))
+)
+ENGINE = MergeTree
+PARTITION BY toMonday(ingest_time, 'UTC')
+ORDER BY (node, sequence)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE MATERIALIZED VIEW event_keys_view TO event_keys
+(
+    `node` UUID,
+    `sequence` UInt64,
+    `event_id` UUID,
+    `organization_id` UUID,
+    `agent_id` UUID,
+    `event_time` DateTime64(6, 'UTC'),
+    `ingest_time` DateTime64(6, 'UTC')
+)
+AS SELECT
+    node,
+    sequence,
+    event_id,
+    organization_id,
+    agent_id,
+    event_time,
+    ingest_time
+FROM usage_events
+WHERE (revision = 0) AND (entry = 'record') AND (ordinal = 0) AND (bitAnd(bitShiftRight(toUInt128(event_id), 76), 15) = 5)
+
+CREATE TABLE holds
+(
+    `id` UUID,
+    `reason` String,
+    `until` DateTime64(6, 'UTC'),
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY id
+SETTINGS index_granularity = 8192
+
 CREATE TABLE memberships
 (
     `organization_id` UUID,
@@ -363,6 +410,20 @@ CREATE TABLE memberships
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (organization_id, user_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE nodes
+(
+    `node` UUID COMMENT 'of the log',
+    `said_at` DateTime64(6, 'UTC'),
+    `stored` UInt64 COMMENT 'sequence up to which the ledger and every rollup have the log',
+    `pending` UInt64 COMMENT 'events of the log that are not stored',
+    `swept_at` DateTime64(6, 'UTC') COMMENT 'what others had stored by then holds no duplicate',
+    `hold` UUID COMMENT 'while it inserts nothing because of it, else zero',
+    `stopped` Bool COMMENT 'it ended in order and has nothing half done'
+)
+ENGINE = ReplacingMergeTree(said_at)
+ORDER BY node
+SETTINGS index_granularity = 8192
 
 CREATE TABLE organizations
 (

@@ -22,6 +22,7 @@ type Config struct {
 	Queries  *queries.Queries
 	Snapshot func() *access.Snapshot     // for rates
 	Flush    func(context.Context) error // stores what this node acknowledged; nil: nothing to
+	Gate     *ingest.Gate                // before the ledger; nil: nobody else closes it
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer // nil: nobody looks
@@ -47,6 +48,9 @@ const flushTimeout = 5 * time.Second
 
 // New returns a Corrector. It starts nothing.
 func New(c Config) *Corrector {
+	if c.Gate == nil {
+		c.Gate = new(ingest.Gate)
+	}
 	return &Corrector{
 		cfg:     c,
 		metrics: newMetrics(c.Metrics),

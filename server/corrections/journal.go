@@ -179,6 +179,10 @@ func (c *Corrector) apply(ctx context.Context, row queries.Correction) error {
 		return final{fmt.Errorf("correction %d of organization %s: %w",
 			row.Number, row.Organization, err)}
 	}
+	if err := c.cfg.Gate.Enter(ctx); err != nil {
+		return errUnavailable()
+	}
+	defer c.cfg.Gate.Leave()
 	wait, said := firstWait, false
 	for {
 		err := c.store(ctx, token, &batch, row)

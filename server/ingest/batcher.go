@@ -176,6 +176,10 @@ func (b *batcher) send() bool {
 		b.progress = p
 		b.mu.Unlock()
 	}
+	if b.in.gate.Enter(b.ctx) != nil {
+		return false
+	}
+	defer b.in.gate.Leave()
 	token := fmt.Sprintf("%s:%d-%d", b.in.Node(), next.first, next.last)
 	if !b.retry("insert a batch", func() error { return b.insert(token, next) }) {
 		return false

@@ -106,7 +106,7 @@ func (c *committer) commit() {
 	}
 	if err != nil {
 		c.next = first
-		c.ingest.keys.forget(c.added)
+		c.ingest.keys.Forget(c.added)
 		c.ingest.setBroken(err) // before its writers hear of it and ask whether we are ready
 	}
 	for _, r := range c.group {
@@ -131,11 +131,12 @@ func (c *committer) take(r *request) {
 		r.last = c.next - 1
 		return
 	}
+	now := c.ingest.cfg.Now()
 	start := 0
 	for i, end := range r.ends {
 		id := r.keyed[i]
 		if id != uuid.Nil {
-			if !c.ingest.keys.add(id) {
+			if !c.ingest.keys.Add(id, now) {
 				r.repeated = append(r.repeated, i)
 				r.last = c.next - 1 // what it repeats is at most there
 				start = end
@@ -159,6 +160,7 @@ func (c *committer) write(count uint64) error {
 	}
 	c.ingest.metrics.fsync.Observe(time.Since(began).Seconds())
 	c.ingest.metrics.groupEvents.Observe(float64(count))
+	c.ingest.keys.Committed(index)
 	c.ingest.committed(index, len(c.buf), count)
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/dialect"
+	"github.com/meterhouse/meterhouse/server/ingest/keys"
 )
 
 // Store takes batches into ClickHouse.
@@ -39,7 +40,7 @@ type Config struct {
 
 	LogBytesMax   int64         // of events not yet in ClickHouse; default 4 GiB
 	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
-	KeysMax       int           // recent idempotency keys in memory, per generation; default 500,000
+	Window        time.Duration // how long an idempotency key is known; default 34 days
 	BatchRowsMax  int           // a batch is closed at this many rows; default 50,000
 	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
@@ -50,7 +51,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	setDefault(&c.LogBytesMax, 4<<30)
 	setDefault(&c.QueueBytesMax, 64<<20)
-	setDefault(&c.KeysMax, 500_000)
+	setDefault(&c.Window, 34*24*time.Hour)
 	setDefault(&c.BatchRowsMax, 50_000)
 	setDefault(&c.BatchAge, 400*time.Millisecond)
 	setDefault(&c.InsertTimeout, time.Minute)
@@ -70,7 +71,8 @@ func setDefault[T comparable](field *T, value T) {
 type Ingest struct {
 	cfg     Config
 	log     *logFile
-	keys    *keySet
+	keys    *keys.Store
+	gate    Gate // before the ledger
 	metrics *metrics
 	next    uint64 // sequence of the next event, as recovered
 
@@ -95,10 +97,16 @@ func Open(c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
+	known, err := keys.Open(keys.Config{
+		Dir: filepath.Join(c.Dir, "keys"), Window: c.Window, Now: c.Now, Logger: c.Logger,
+	})
+	if err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	in := &Ingest{
 		cfg:           c,
 		log:           log,
-		keys:          newKeySet(c.KeysMax),
+		keys:          known,
 		metrics:       newMetrics(),
 		queue:         make(chan *request, queueMax),
 		committerDone: make(chan struct{}),
@@ -115,6 +123,9 @@ func Open(c Config) (*Ingest, error) {
 	}
 	return in, nil
 }
+
+// Gate returns what stands before the ledger: others who insert into it enter by it too.
+func (in *Ingest) Gate() *Gate { return &in.gate }
 
 // Node returns the id of this node's log: with a sequence, it names an event for ever.
 func (in *Ingest) Node() uuid.UUID { return in.log.node }
@@ -145,7 +156,7 @@ func (in *Ingest) Stop(ctx context.Context) error {
 	if left := in.Pending(); left > 0 {
 		in.cfg.Logger.Warn("events stay in the log until the next start", "events", left)
 	}
-	return in.log.close()
+	return errors.Join(in.keys.Close(), in.log.close())
 }
 
 // Ready returns nil when Record can accept events, else why not, as a *schema.Error.
@@ -376,9 +387,10 @@ func (in *Ingest) recover() error {
 				return fmt.Errorf("log: entry %d: %w", index, err)
 			}
 			if keyed {
-				in.keys.add(event.ID)
+				in.keys.Add(event.ID, event.IngestTime)
 			}
 		}
+		in.keys.Committed(index)
 		in.next = e.next()
 		in.batcher.committed(index, int64(size), int64(e.count))
 	}

@@ -61,8 +61,8 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 			func() float64 { return float64(in.Pending()) }),
 		gauge("log_pending_bytes", "Log bytes not yet in ClickHouse.",
 			func() float64 { return float64(in.batcher.bytes.Load()) }),
-		gauge("keys_recent", "Idempotency keys remembered in memory.",
-			func() float64 { return float64(in.keys.size.Load()) }),
+		gauge("keys_known", "Idempotency keys that would be recognized.",
+			func() float64 { return float64(in.keys.Len()) }),
 	} {
 		if err := r.Register(c); err != nil {
 			return err
