@@ -65,18 +65,7 @@ func openEntry(data []byte) (entry, error) {
 // next returns the sequence after the entry's last event.
 func (e entry) next() uint64 { return e.first + e.count }
 
-// progress is what is known, durably, of the batches: the log is stored in ClickHouse up to
-// Stored, and a batch of the entries Stored+1 … Fixed may have been tried (Fixed = Stored: none).
-// Both are indexes of the log.
-type progress struct {
-	Stored uint64
-	Fixed  uint64
-}
-
-var (
-	nodeKey     = []byte("node")
-	progressKey = []byte("progress")
-)
+var nodeKey = []byte("node")
 
 // logFile is the node's write-ahead log: raft-wal, opened again after a failure. Append is called
 // by one goroutine; everything else by any.
@@ -200,39 +189,6 @@ func (l *logFile) read(index uint64) (entry, int, error) {
 		return entry{}, 0, fmt.Errorf("log: entry %d: %w", index, err)
 	}
 	return e, len(r.Data), nil
-}
-
-// progress returns what setProgress last made durable.
-func (l *logFile) progress() (progress, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	b, err := l.wal.Get(progressKey)
-	if err != nil {
-		return progress{}, fmt.Errorf("log: progress: %w", err)
-	}
-	switch len(b) {
-	case 0:
-		return progress{}, nil
-	case 16:
-		return progress{
-			Stored: binary.LittleEndian.Uint64(b),
-			Fixed:  binary.LittleEndian.Uint64(b[8:]),
-		}, nil
-	}
-	return progress{}, errors.New("log: progress: malformed")
-}
-
-// setProgress is durable when it returns.
-func (l *logFile) setProgress(p progress) error {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:], p.Stored)
-	binary.LittleEndian.PutUint64(b[8:], p.Fixed)
-	if err := l.wal.Set(progressKey, b[:]); err != nil {
-		return fmt.Errorf("log: progress: %w", err)
-	}
-	return nil
 }
 
 // truncate gives back the space of entries up to and including index.
