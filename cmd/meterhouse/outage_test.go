@@ -21,7 +21,7 @@ type outage struct {
 
 func newOutage(t *testing.T) *outage {
 	t.Helper()
-	o := &outage{random: newRand(t), clickhouse: startEngine(t), program: newProgram(t, demoCatalog)}
+	o := &outage{random: newRand(t), clickhouse: startEngine(t).clickhouse, program: newProgram(t, demoCatalog)}
 	o.proxy = newProxy(t, o.clickhouse.address)
 	o.env = append(o.env, "METERHOUSE_CLICKHOUSE="+o.clickhouse.dsn(o.proxy.address))
 	o.address = stableAddress(t)
