@@ -42,6 +42,7 @@ func (c Config) ClickHouse() (*clickhouse.Options, error) {
 		return nil, err
 	}
 	options.Settings = connectionSettings(options.Settings)
+	checkAnswers(options)
 	if options.MaxOpenConns == 0 {
 		options.MaxOpenConns = connectionsMax
 	}
