@@ -204,6 +204,7 @@ func (x *proxy) spoil(w http.ResponseWriter, r *http.Request, f fault) {
 		_, _ = w.Write(body)
 		return
 	case f == lie:
+		w.Header().Del("Content-Length")
 		cannedAnswers[lie].send(w)
 		return
 	case f == half && len(body) > 1:
