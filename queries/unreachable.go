@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -16,6 +17,29 @@ func Unreachable(err error) bool {
 	}
 	exception := (*clickhouse.Exception)(nil)
 	return !errors.As(err, &exception)
+}
+
+// passing are the codes of exceptions that are about ClickHouse's state and not about what it was
+// given: it is too busy or full, is starting or stopping, has lost its disk or its Keeper, has been
+// given other credentials, or lacks a table. The same insert may succeed later.
+var passing = []int32{
+	3, 32, 33, // the request broke off
+	74, 75, 76, 77, 87, 88, 204, // files and fsync
+	95, 96, 198, 209, 210, 279, 519, // network
+	60, 81, 218, 479, 733, // a table or database is not there, or not yet again
+	159, 160, 394, 735, // took too long, was cancelled
+	164, 242, // read only
+	192, 193, 194, 195, 497, 516, // who we are
+	201, 202, 203, 241, 243, 252, 290, 439, // too much of something
+	225, 244, 254, 285, 286, 287, 289, 319, 369, 415, 416, 425, 473, 571, 999, // replication
+	236, 499, 1000, 1001, // aborted, object storage, what the system's libraries throw
+}
+
+// Refused reports whether an error is ClickHouse's answer to what it was given, and so will be its
+// answer next time, unless somebody changes the tables.
+func Refused(err error) bool {
+	exception := (*clickhouse.Exception)(nil)
+	return errors.As(err, &exception) && !slices.Contains(passing, exception.Code)
 }
 
 // brief takes the address of a failed HTTP request out of an error: it holds every setting, which

@@ -93,6 +93,12 @@ func Aside(data string) ([]SetAside, error) {
 	return all, nil
 }
 
+// countAside returns how many batches are set aside.
+func countAside(data string) int {
+	files, _ := filepath.Glob(filepath.Join(AsideDir(data), KindBatch+"-*"+asideSuffix))
+	return len(files)
+}
+
 // openAside reads a file's description and leaves the file before its first part.
 func openAside(path string) (s SetAside, file *os.File, err error) {
 	if file, err = os.Open(path); err != nil {
@@ -124,7 +130,7 @@ func readAside(path string) (SetAside, [][]byte, error) {
 		return SetAside{}, nil, err
 	}
 	defer file.Close()
-	parts := make([][]byte, 0, max(s.Parts, 0))
+	var parts [][]byte
 	for range s.Parts {
 		part, err := readPart(file)
 		if err != nil {

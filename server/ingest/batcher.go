@@ -2,65 +2,86 @@ package ingest
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/meterhouse/meterhouse/queries"
-	"github.com/meterhouse/meterhouse/schema"
 )
 
-// batcher moves the log into ClickHouse, one batch at a time, in order.
+// batcher moves the log into ClickHouse. Two batches are inserted at a time, since an insert is one
+// thread of the engine's, and a third is decoded meanwhile. What is stored is noted in order.
 type batcher struct {
-	in   *Ingest
-	rows *queries.EventBatch // the batch being sent
+	in *Ingest
 
-	bytes   atomic.Int64 // in the log and not stored
-	events  atomic.Int64 // likewise
-	rate    atomic.Int64 // bytes per second at which the last batch was stored; 0: it failed
-	tooMany int64        // this many events are a full batch
+	bytes    atomic.Int64  // in the log and not stored
+	events   atomic.Int64  // likewise
+	rate     atomic.Int64  // bytes per second at which the last batch was stored; 0: it failed
+	accepted atomic.Uint64 // inserts that ClickHouse took
+	tooMany  int64         // this many events are a full batch
 
 	mu       sync.Mutex
-	progress progress
+	progress progress      // as it is on disk
 	last     uint64        // index of the newest durable entry
+	planned  uint64        // index of the newest entry that is in a batch
+	waiting  int64         // events after planned
+	since    time.Time     // when the first of those came, or a little later
 	sequence uint64        // of the newest stored event
 	hurry    uint64        // somebody waits for this index
 	stopping bool          // store what there is, then end
 	changed  chan struct{} // closed and replaced when progress.Stored moves
 
+	// The rest is run's alone.
+	restored []fixedBatch // batches of an earlier process, to be loaded again as they were
+	loading  bool
+	next     *batch   // loaded, and not fixed yet
+	flying   []*batch // fixed, in order; one that is stored waits for those before it
+	free     []*queries.EventBatch
+
+	loaded chan *batch
+	ended  chan *batch
 	wake   chan struct{} // capacity 1: something above moved
 	ctx    context.Context
 	cancel context.CancelFunc // ends what stop does not wait for
+	work   sync.WaitGroup
 	done   chan struct{}
 }
 
+// flyingMax is how many batches are inserted at a time: what two cores have to give.
+const flyingMax = 2
+
 func newBatcher(in *Ingest) *batcher {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &batcher{
+	b := &batcher{
 		in:      in,
-		rows:    new(queries.EventBatch),
 		tooMany: int64(in.cfg.BatchRowsMax),
 		changed: make(chan struct{}),
+		loaded:  make(chan *batch, 1),
+		ended:   make(chan *batch, flyingMax),
 		wake:    make(chan struct{}, 1),
 		ctx:     ctx,
 		cancel:  cancel,
 		done:    make(chan struct{}),
 	}
+	for range flyingMax + 1 {
+		b.free = append(b.free, new(queries.EventBatch))
+	}
+	return b
 }
 
 // recovered sets where the log was left. The sequence of what is stored is not needed before
 // the first batch: nobody waits for an event of an earlier process.
 func (b *batcher) recovered(p progress) {
-	b.progress, b.last = p, p.Stored
+	b.progress, b.restored = p, p.Fixed
+	b.last, b.planned = p.Stored, p.Stored
 	b.sequence = b.in.next - 1
 }
 
 func (b *batcher) start() {
 	go func() {
 		defer close(b.done)
-		for b.await() && b.send() {
-		}
+		b.run()
+		b.work.Wait()
 	}()
 }
 
@@ -88,205 +109,160 @@ func (b *batcher) signal() {
 // committed notes a durable entry.
 func (b *batcher) committed(index uint64, bytes, events int64) {
 	b.bytes.Add(bytes)
-	before := b.events.Add(events) - events
+	b.events.Add(events)
 	b.mu.Lock()
+	first := b.last == b.planned
+	if first {
+		b.since = time.Now()
+	}
+	before := b.waiting
+	b.waiting += events
+	full := before < b.tooMany && b.waiting >= b.tooMany
 	b.last = index
 	b.mu.Unlock()
-	if before == 0 || before < b.tooMany && before+events >= b.tooMany {
+	if first || full {
 		b.signal()
 	}
 }
 
-// await returns true when a batch is due, false when the batcher has to end.
-func (b *batcher) await() bool {
-	var age <-chan time.Time
-	for {
-		switch b.due() {
-		case dueNow:
-			return b.ctx.Err() == nil
-		case dueNever:
-			return false
-		case dueByAge:
-			if age == nil {
-				timer := time.NewTimer(b.in.cfg.BatchAge)
-				defer timer.Stop()
-				age = timer.C
-			}
+// run ends when everything is stored after stop, or with ctx.
+func (b *batcher) run() {
+	for b.settle() {
+		due, in := b.due()
+		if due == dueNever && !b.loading && b.next == nil && len(b.flying) == 0 {
+			return
 		}
+		if b.loadable(due) {
+			b.startLoad()
+		}
+		if due != dueByAge {
+			in = time.Hour // something else will move first
+		}
+		age := time.NewTimer(in)
 		select {
 		case <-b.wake:
-		case <-age:
-			return true
+		case <-age.C:
+		case f := <-b.loaded:
+			b.plan(f)
+		case stored := <-b.ended:
+			stored.stored = true
 		case <-b.ctx.Done():
-			return false
 		}
+		age.Stop()
 	}
 }
 
 type due int
 
 const (
-	dueNothing due = iota // nothing to send
+	dueNothing due = iota // nothing to load
 	dueByAge
 	dueNow
-	dueNever // and no more will come
+	dueFull
+	dueNever // nothing, and no more will come
 )
 
-func (b *batcher) due() due {
+// busyShare of a full batch within BatchAge is load: there a batch may wait twice as long, since
+// a small one costs the engine three times as much a row as a large one.
+const busyShare = 25
+
+// due says why the entries that are in no batch yet should be loaded, or how long they may wait.
+func (b *batcher) due() (due, time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch p := b.progress; {
-	case b.last == p.Stored && b.stopping:
-		return dueNever
-	case b.last == p.Stored:
-		return dueNothing
-	case p.Fixed > p.Stored, b.hurry > p.Stored, b.stopping, b.events.Load() >= b.tooMany:
-		return dueNow
+	switch {
+	case len(b.restored) > 0:
+		return dueFull, 0
+	case b.last == b.planned && b.stopping:
+		return dueNever, 0
+	case b.last == b.planned:
+		return dueNothing, 0
+	case b.waiting >= b.tooMany:
+		return dueFull, 0
+	case b.stopping, b.hurry > b.planned:
+		return dueNow, 0
 	}
-	return dueByAge
+	age := b.in.cfg.BatchAge
+	if b.waiting >= b.tooMany/busyShare {
+		age *= 2
+	}
+	if left := age - time.Since(b.since); left > 0 {
+		return dueByAge, left
+	}
+	return dueNow, 0
 }
 
-// batch is a run of the log whose bounds are fixed.
-type batch struct {
-	to     uint64 // index of its last entry
-	bytes  int64
-	events int64
-	first  uint64 // sequences
-	last   uint64
-}
-
-// send stores the next batch, trying until it is stored; false when the batcher was told to end.
-func (b *batcher) send() bool {
-	var next batch
-	if !b.retry("read the log", func() (err error) {
-		next, err = b.load()
-		return err
-	}) {
+// loadable says whether to load now. A full batch is loaded ahead; one that is not grows until
+// there is somewhere to send it.
+func (b *batcher) loadable(why due) bool {
+	if b.loading || b.next != nil || len(b.free) == 0 {
 		return false
 	}
+	return why == dueFull || why == dueNow && len(b.flying) < flyingMax
+}
+
+// settle notes the batches that are stored, fixes the next one if there is room for it, both in one
+// durable step, and sends it; false when the batcher was told to end.
+func (b *batcher) settle() bool {
+	landed := 0
+	for landed < len(b.flying) && b.flying[landed].stored {
+		landed++
+	}
+	launch := b.next != nil && len(b.flying)-landed < flyingMax
+	if landed == 0 && !launch {
+		return b.ctx.Err() == nil
+	}
+	stored := b.flying[:landed]
+	b.flying = append([]*batch(nil), b.flying[landed:]...)
+	p := progress{Stored: b.progress.Stored}
+	if landed > 0 {
+		p.Stored = stored[landed-1].to
+	}
+	if launch {
+		b.flying = append(b.flying, b.next)
+		b.restored = b.restored[min(1, len(b.restored)):] // what is loaded is the first of them
+	}
+	for _, f := range b.flying {
+		p.Fixed = append(p.Fixed, f.fixed())
+	}
+	p.Fixed = append(p.Fixed, b.restored...) // it will be their turn
+	if !b.retry("note batches", func() error { return b.in.log.setProgress(p) }) {
+		return false
+	}
+	if launch {
+		f := b.next
+		b.next = nil
+		b.work.Go(func() { b.send(f) })
+	}
+	b.finish(p, stored)
+	return b.ctx.Err() == nil
+}
+
+// finish makes stored batches known and gives their place in the log back. The newest entry is
+// kept: the sequence goes on from it after a restart.
+func (b *batcher) finish(p progress, stored []*batch) {
 	b.mu.Lock()
-	p := b.progress
+	b.progress = p
+	for _, f := range stored {
+		b.bytes.Add(-f.bytes)
+		b.events.Add(-f.events)
+		b.sequence = f.last
+		b.free = append(b.free, f.rows)
+	}
+	if len(stored) > 0 {
+		close(b.changed)
+		b.changed = make(chan struct{})
+	}
 	b.mu.Unlock()
-	if p.Fixed != next.to {
-		p.Fixed = next.to
-		if !b.retry("fix a batch", func() error { return b.in.log.setProgress(p) }) {
-			return false
-		}
-		b.mu.Lock()
-		b.progress = p
-		b.mu.Unlock()
+	if len(stored) == 0 {
+		return
 	}
-	if b.in.gate.Enter(b.ctx) != nil {
-		return false
+	upTo := min(p.Stored, b.in.keys.Durable())
+	if upTo < 2 {
+		return
 	}
-	defer b.in.gate.Leave()
-	token := fmt.Sprintf("%s:%d-%d", b.in.Node(), next.first, next.last)
-	if !b.retry("insert a batch", func() error { return b.insert(token, next) }) {
-		return false
-	}
-	done := progress{Stored: next.to, Fixed: next.to}
-	if !b.retry("note a batch", func() error { return b.in.log.setProgress(done) }) {
-		return false
-	}
-	b.finish(done, next)
-	return true
-}
-
-// load reads the next batch into b.rows: up to the bounds that were fixed before, else as many
-// entries as make a full batch.
-func (b *batcher) load() (batch, error) {
-	b.mu.Lock()
-	p, last := b.progress, b.last
-	b.mu.Unlock()
-	fixed := p.Fixed > p.Stored
-	if fixed {
-		last = p.Fixed
-	}
-	var next batch
-	var event schema.Event
-	b.rows.Reset()
-	for index := p.Stored + 1; index <= last; index++ {
-		if !fixed && b.rows.Rows() >= b.in.cfg.BatchRowsMax {
-			break
-		}
-		e, size, err := b.in.log.read(index)
-		if err != nil {
-			return batch{}, err
-		}
-		if next.first == 0 {
-			next.first = e.first
-		}
-		r := reader{rest: e.events}
-		for i := range e.count {
-			if _, err := r.event(&event); err != nil {
-				return batch{}, fmt.Errorf("log: entry %d: %w", index, err)
-			}
-			b.rows.Append(&event, b.in.Node(), e.first+i)
-		}
-		next.to, next.last = index, e.next()-1
-		next.bytes += int64(size)
-		next.events += int64(e.count)
-	}
-	return next, nil
-}
-
-func (b *batcher) insert(token string, next batch) error {
-	ctx, cancel := context.WithTimeout(b.ctx, b.in.cfg.InsertTimeout)
-	defer cancel()
-	began := time.Now()
-	if err := b.in.cfg.Store.InsertEvents(ctx, token, b.rows); err != nil {
-		b.rate.Store(0)
-		return err
-	}
-	took := time.Since(began)
-	b.rate.Store(int64(float64(next.bytes) / max(took, time.Millisecond).Seconds()))
-	b.in.metrics.batches.Inc()
-	b.in.metrics.batchRows.Observe(float64(b.rows.Rows()))
-	b.in.metrics.insert.Observe(took.Seconds())
-	return nil
-}
-
-// finish makes a stored batch known and gives its place in the log back. The newest entry is kept:
-// the sequence goes on from it after a restart.
-func (b *batcher) finish(p progress, stored batch) {
-	b.bytes.Add(-stored.bytes)
-	b.events.Add(-stored.events)
-	b.mu.Lock()
-	b.progress, b.sequence = p, stored.last
-	close(b.changed)
-	b.changed = make(chan struct{})
-	b.mu.Unlock()
-	if err := b.in.log.truncate(p.Stored - 1); err != nil {
+	if err := b.in.log.truncate(upTo - 1); err != nil {
 		b.in.cfg.Logger.Warn("log was not truncated, the next batch tries again", "error", err)
-	}
-}
-
-// retry tries until it succeeds; false when the batcher was told to end. A failure is logged when
-// it is news and counted always.
-func (b *batcher) retry(what string, try func() error) bool {
-	wait := newBackoff(100*time.Millisecond, 5*time.Second)
-	said := ""
-	for {
-		err := try()
-		if err == nil {
-			if said != "" {
-				b.in.cfg.Logger.Info("batcher goes on", "step", what)
-			}
-			return true
-		}
-		if b.ctx.Err() != nil {
-			return false
-		}
-		b.in.metrics.insertFailures.Inc()
-		if said != err.Error() {
-			said = err.Error()
-			b.in.cfg.Logger.Warn("batcher will try again", "step", what, "error", err)
-		}
-		select {
-		case <-time.After(wait.next()):
-		case <-b.ctx.Done():
-			return false
-		}
 	}
 }
 

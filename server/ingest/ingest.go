@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -45,7 +46,9 @@ type Config struct {
 	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
 
-	disk types.VFS // where the log's segments are; tests put a failing one here
+	disk      types.VFS     // where the log's segments are; tests put a failing one here
+	nonce     func() uint64 // of a batch; random
+	poisonAge time.Duration // how long a batch is refused before it is doubted; default 30 s
 }
 
 func (c Config) withDefaults() Config {
@@ -55,8 +58,12 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.BatchRowsMax, 50_000)
 	setDefault(&c.BatchAge, 400*time.Millisecond)
 	setDefault(&c.InsertTimeout, time.Minute)
+	setDefault(&c.poisonAge, 30*time.Second)
 	if c.disk == nil {
 		c.disk = fs.New()
+	}
+	if c.nonce == nil {
+		c.nonce = rand.Uint64
 	}
 	return c
 }

@@ -19,6 +19,7 @@ type metrics struct {
 	batchRows      prometheus.Histogram
 	insert         prometheus.Histogram
 	insertFailures prometheus.Counter
+	eventsAside    prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -46,6 +47,7 @@ func newMetrics() *metrics {
 		insert:    histogram("batch_insert_seconds", "One successful insert.", 1e-3, 2, 16),
 		insertFailures: counter("batch_insert_failures_total",
 			"Inserts that failed and were or will be tried again."),
+		eventsAside: counter("events_aside_total", "Events set aside with a refused batch."),
 	}
 }
 
@@ -56,7 +58,9 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 	}
 	for _, c := range []prometheus.Collector{
 		m.accepted, m.duplicates, m.rejected, m.refused, m.unpriced, m.fsync, m.groupEvents,
-		m.batches, m.batchRows, m.insert, m.insertFailures,
+		m.batches, m.batchRows, m.insert, m.insertFailures, m.eventsAside,
+		gauge("batches_aside", "Batches set aside: they wait for `meterhouse replay`.",
+			func() float64 { return float64(countAside(in.cfg.Dir)) }),
 		gauge("log_pending_events", "Durable events not yet in ClickHouse.",
 			func() float64 { return float64(in.Pending()) }),
 		gauge("log_pending_bytes", "Log bytes not yet in ClickHouse.",
