@@ -18,7 +18,7 @@ var (
 	organizations = ask("organizations", bindNone, func(o *schema.Organization) []any {
 		return []any{
 			&o.ID, &o.Name, &o.Tenant,
-			&o.Stripe.Customer, &o.Stripe.Meter, &o.Stripe.SubscriptionItem,
+			&o.Stripe.Customer, &o.Stripe.Meter, &o.Stripe.SubscriptionItem, &o.EventsPerMinute,
 		}
 	})
 	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name, &u.Email} })

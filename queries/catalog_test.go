@@ -21,6 +21,8 @@ func exampleCatalog(t *testing.T) schema.Catalog {
 		Organizations: []schema.Organization{{
 			ID: named("acme"), Name: hostile, Tenant: "www.acme.example",
 			Stripe: schema.StripeMapping{Customer: "cus_1", Meter: "m", SubscriptionItem: "si"},
+
+			EventsPerMinute: 4_000_000_000,
 		}},
 		Users: []schema.User{{ID: named("ada"), Name: "Ada", Email: "ada@acme.example"}},
 		Memberships: []schema.Membership{{

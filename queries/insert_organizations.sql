@@ -7,6 +7,7 @@ INSERT INTO organizations
     stripe_customer,
     stripe_meter,
     stripe_subscription_item,
+    events_per_minute,
     retired,
     version
 )

@@ -5,7 +5,8 @@ SELECT
     tenant,
     stripe_customer,
     stripe_meter,
-    stripe_subscription_item
+    stripe_subscription_item,
+    events_per_minute
 FROM organizations FINAL
 WHERE NOT retired
 ORDER BY id

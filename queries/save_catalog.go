@@ -50,7 +50,7 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 		{"insert_organizations", rowsOf(c.Organizations, end, func(o schema.Organization) []any {
 			return []any{
 				o.ID, o.Name, o.Tenant,
-				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem,
+				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem, o.EventsPerMinute,
 			}
 		})},
 		{"insert_users", rowsOf(c.Users, end, func(u schema.User) []any {

@@ -25,6 +25,8 @@ type Organization struct {
 	Name   string
 	Tenant string
 	Stripe StripeMapping
+
+	EventsPerMinute uint32 // that a node takes; zero: the node's default
 }
 
 // StripeMapping is what the reporter needs of an organization; an empty Customer means unmapped.

@@ -433,6 +433,7 @@ CREATE TABLE organizations
     `stripe_customer` String,
     `stripe_meter` String,
     `stripe_subscription_item` String,
+    `events_per_minute` UInt32,
     `retired` Bool DEFAULT false,
     `version` UInt64
 )

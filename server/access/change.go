@@ -208,6 +208,12 @@ func (d *Directory) Preview(ctx context.Context, file io.Reader) ([]string, erro
 // fileChange returns what brings a catalog to what a file says. What a file may leave out, and
 // does, stays as it is.
 func fileChange(have *Snapshot, want schema.Catalog) Change {
+	for i := range want.Organizations {
+		o := &want.Organizations[i]
+		if old, ok := have.organization(*o); ok && o.EventsPerMinute == 0 {
+			o.EventsPerMinute = old.EventsPerMinute
+		}
+	}
 	for i := range want.Users {
 		u := &want.Users[i]
 		if old, ok := have.user(*u); ok && u.Email == "" {

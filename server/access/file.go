@@ -32,6 +32,8 @@ type fileOrganization struct {
 	Users       []fileUser       `yaml:"users"`
 	Agents      []fileAgent      `yaml:"agents"`
 	Credentials []fileCredential `yaml:"credentials"`
+
+	EventsPerMinute string `yaml:"events_per_minute"`
 }
 
 type fileStripe struct {
@@ -141,6 +143,7 @@ func (p *parser) organization(at string, o fileOrganization) {
 	p.optional(at+".stripe.subscription_item", o.Stripe.SubscriptionItem)
 	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
 		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping(o.Stripe),
+		EventsPerMinute: p.count(at+".events_per_minute", o.EventsPerMinute),
 	})
 	users := make(map[uuid.UUID]bool)
 	for i, u := range o.Users {
@@ -201,14 +204,20 @@ func (p *parser) credential(
 	if c.Expires != "" {
 		k.ExpiresAt = p.instant(at+".expires", c.Expires)
 	}
-	if c.RequestsPerMinute != "" {
-		n, err := strconv.ParseUint(c.RequestsPerMinute, 10, 32)
-		if err != nil {
-			p.errorf("%s.requests_per_minute: must be a whole number from 0 to 4294967295", at)
-		}
-		k.RequestsPerMinute = uint32(n)
-	}
+	k.RequestsPerMinute = p.count(at+".requests_per_minute", c.RequestsPerMinute)
 	p.catalog.Credentials = append(p.catalog.Credentials, k)
+}
+
+// count takes a whole number of 32 bits, 0 where there is none.
+func (p *parser) count(at, s string) uint32 {
+	if s == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		p.errorf("%s: must be a whole number from 0 to 4294967295", at)
+	}
+	return uint32(n)
 }
 
 // secret takes a secret or its hash.

@@ -60,7 +60,8 @@ func OrganizationThing(o schema.Organization) Thing {
 		ID     uuid.UUID `json:"id"`
 		Name   string    `json:"name"`
 		Tenant string    `json:"tenant"`
-	}{o.ID, o.Name, o.Tenant}), ""}
+		Limit  uint32    `json:"events_per_minute"`
+	}{o.ID, o.Name, o.Tenant, o.EventsPerMinute}), ""}
 }
 
 // StripeThing shows an organization's mapping to Stripe.

@@ -31,6 +31,7 @@ func createOrganization(v view, o *object) (outcome, error) {
 	o.id("id", &made.ID)
 	o.text("name", &made.Name)
 	o.optional("tenant", &made.Tenant)
+	o.count("events_per_minute", &made.EventsPerMinute)
 	o.require("name")
 	if err := o.done(); err != nil {
 		return outcome{}, err
@@ -45,6 +46,7 @@ func changeOrganization(v view, made schema.Organization, o *object) (outcome, e
 	o.fixed("id")
 	o.text("name", &made.Name)
 	o.optional("tenant", &made.Tenant)
+	o.count("events_per_minute", &made.EventsPerMinute)
 	if err := o.done(); err != nil {
 		return outcome{}, err
 	}
