@@ -41,7 +41,8 @@ type config struct {
 
 // accessConfig is who is let in, and how often.
 type accessConfig struct {
-	rateLimit int64
+	rateLimit int64 // requests a minute of a credential
+	events    int64 // a minute of an organization
 	jwtSecret secret
 	jwks      string
 	audience  string
@@ -98,16 +99,26 @@ func (c *config) accessFlags(f *flag.FlagSet) error {
 		"`name` that a token's aud must have (METERHOUSE_JWT_AUDIENCE)")
 	f.StringVar(&a.issuer, "jwt-issuer", os.Getenv("METERHOUSE_JWT_ISSUER"),
 		"`name` that a token's iss must be (METERHOUSE_JWT_ISSUER)")
-	limit := env("METERHOUSE_RATE_LIMIT", strconv.Itoa(rateLimitDefault))
-	n, err := rateLimit(limit)
-	if err != nil {
-		fmt.Fprintf(f.Output(), "METERHOUSE_RATE_LIMIT: %v\n", err)
+	return errors.Join(
+		limitFlag(f, &a.rateLimit, "rate-limit", "METERHOUSE_RATE_LIMIT", rateLimitDefault,
+			"`requests` a minute of each credential, 0 for no limit"),
+		limitFlag(f, &a.events, "organization-rate-limit", "METERHOUSE_ORGANIZATION_RATE_LIMIT", 0,
+			"`events` a minute of each organization that the catalog gives none, 0 for no limit"),
+	)
+}
+
+// limitFlag adds a limit a minute. What its environment variable says is checked at once.
+func limitFlag(
+	f *flag.FlagSet, into *int64, name, variable string, otherwise int, usage string,
+) error {
+	var err error
+	if *into, err = rateLimit(env(variable, strconv.Itoa(otherwise))); err != nil {
+		fmt.Fprintf(f.Output(), "%s: %v\n", variable, err)
 		return errUsage
 	}
-	a.rateLimit = n
-	f.Func("rate-limit", "`requests` a minute of each credential, 0 for no limit "+
-		"(METERHOUSE_RATE_LIMIT; default 6000000)", func(v string) (err error) {
-		a.rateLimit, err = rateLimit(v)
+	usage += fmt.Sprintf(" (%s; default %d)", variable, otherwise)
+	f.Func(name, usage, func(v string) (err error) {
+		*into, err = rateLimit(v)
 		return err
 	})
 	return nil

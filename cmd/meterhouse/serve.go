@@ -118,6 +118,7 @@ func (n *node) start(ctx context.Context) error {
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,
+		Limit:    n.config.access.events,
 	}); err != nil {
 		return err
 	}

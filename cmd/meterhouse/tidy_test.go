@@ -24,7 +24,8 @@ var mayImport = map[string][]string{
 	"queries": {"schema"},
 
 	"server/access":       {"schema"},
-	"server/dialect":      {"schema", "server/access"},
+	"server/fair":         {},
+	"server/dialect":      {"schema", "server/access", "server/fair"},
 	"server/raia":         {"schema", "server/access", "server/dialect"},
 	"server/memori":       {"schema", "server/access", "server/dialect"},
 	"server/digitalocean": {"schema", "server/access", "server/dialect"},
@@ -38,11 +39,12 @@ var mayImport = map[string][]string{
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 	},
 	"server/ingest": {
-		"schema", "queries", "server/access", "server/dialect", "server/ingest/keys",
+		"schema", "queries", "server/access", "server/dialect", "server/fair",
+		"server/ingest/keys",
 	},
 	"server/ingest/keys": {},
 	"server": {
-		"schema", "queries", "server/access", "server/dialect", "server/ingest",
+		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
 		"server/agent700", "server/admin", "server/otlp", "server/corrections", "server/openapi",
 	},

@@ -16,7 +16,6 @@ type batcher struct {
 
 	bytes    atomic.Int64  // in the log and not stored
 	events   atomic.Int64  // likewise
-	rate     atomic.Int64  // bytes per second at which the last batch was stored; 0: it failed
 	accepted atomic.Uint64 // inserts that ClickHouse took
 	tooMany  int64         // this many events are a full batch
 
@@ -244,7 +243,7 @@ func (b *batcher) finish(p progress, stored []*batch) {
 	b.mu.Lock()
 	b.progress = p
 	for _, f := range stored {
-		b.bytes.Add(-f.bytes)
+		b.in.accounts.drained(f.bytes, b.bytes.Add(-f.bytes), b.in.cfg.Now())
 		b.events.Add(-f.events)
 		b.sequence = f.last
 		b.free = append(b.free, f.rows)
@@ -264,17 +263,6 @@ func (b *batcher) finish(p progress, stored []*batch) {
 	if err := b.in.log.truncate(upTo - 1); err != nil {
 		b.in.cfg.Logger.Warn("log was not truncated, the next batch tries again", "error", err)
 	}
-}
-
-// retryAfter estimates when the log will have room: an eighth of it at the speed of the last batch.
-func (b *batcher) retryAfter() time.Duration {
-	const least, most = time.Second, time.Minute
-	rate := b.rate.Load()
-	if rate == 0 {
-		return 5 * time.Second
-	}
-	seconds := b.in.cfg.LogBytesMax / 8 / rate
-	return min(max(time.Duration(seconds)*time.Second, least), most)
 }
 
 func (b *batcher) waitStored(ctx context.Context, sequence uint64) error {

@@ -19,6 +19,9 @@ type request struct {
 
 	unpriced []uint8 // how many of each event's measurements no rate prices
 
+	account *account // of the events' organization
+	next    *request // of the account, in the committer's line
+
 	accepted int
 	repeated []int  // positions among ends of the known duplicates
 	last     uint64 // sequence up to which its events are, known duplicates too
@@ -29,6 +32,7 @@ type request struct {
 func (r *request) reset() {
 	r.data, r.ends, r.keyed = r.data[:0], r.ends[:0], r.keyed[:0]
 	r.unpriced = r.unpriced[:0]
+	r.account, r.next = nil, nil
 	r.repeated, r.accepted, r.last, r.err = r.repeated[:0], 0, 0, nil
 }
 
@@ -41,51 +45,67 @@ type committer struct {
 	ingest *Ingest
 	buf    []byte // the entry being made
 	group  []*request
+	line   line        // what waits for the next group
 	added  []uuid.UUID // keys the group made known, forgotten again if it fails
 	next   uint64      // sequence of the next event
 }
 
 // run commits until the queue is closed and empty.
 func (c *committer) run() {
-	for first := range c.ingest.queue {
-		c.gather(first)
+	for c.await() {
+		c.gather()
 		c.commit()
 	}
 }
 
-// gather takes what is queued by now, up to groupBytesMax, and lets who is about to queue more do
-// so first: on a busy node that makes groups larger and fsyncs fewer, on an idle one it costs nothing.
-func (c *committer) gather(first *request) {
-	c.group = append(c.group[:0], first)
-	size := len(first.data)
-	for round := 0; size < groupBytesMax; round++ {
-		before := len(c.group)
-		size = c.drain(size)
-		if len(c.group) == before && round > 0 || round == gatherRounds {
-			return
+// await returns true when somebody waits, false when nobody will any more.
+func (c *committer) await() bool {
+	if c.line.end != nil {
+		return true
+	}
+	r, ok := <-c.ingest.queue
+	if ok {
+		c.line.push(r)
+	}
+	return ok
+}
+
+// gather takes what is queued by now and makes a group of up to groupBytesMax of it. It lets who is
+// about to queue more do so first: on a busy node that makes groups larger and fsyncs fewer, on an
+// idle one it costs nothing.
+func (c *committer) gather() {
+	for round := 0; ; round++ {
+		some := c.drain()
+		if !some && round > 0 || round == gatherRounds || c.line.bytes >= groupBytesMax {
+			break
 		}
 		runtime.Gosched()
+	}
+	c.group = c.group[:0]
+	for size := 0; size < groupBytesMax && c.line.end != nil; {
+		r := c.line.pop()
+		c.group = append(c.group, r)
+		size += len(r.data)
 	}
 }
 
 // gatherRounds bounds how often gather steps aside for others.
 const gatherRounds = 8
 
-// drain takes what is queued and returns the size of the group with it.
-func (c *committer) drain(size int) int {
-	for size < groupBytesMax {
+// drain puts all that is queued into the line; false when that is nothing.
+func (c *committer) drain() (some bool) {
+	for {
 		select {
 		case r, ok := <-c.ingest.queue:
 			if !ok {
-				return size
+				return some
 			}
-			c.group = append(c.group, r)
-			size += len(r.data)
+			c.line.push(r)
+			some = true
 		default:
-			return size
+			return some
 		}
 	}
-	return size
 }
 
 // commit makes the group's new events durable and tells every request what became of its own. A
@@ -110,9 +130,7 @@ func (c *committer) commit() {
 		c.ingest.setBroken(err) // before its writers hear of it and ask whether we are ready
 	}
 	for _, r := range c.group {
-		c.ingest.queued.Add(-int64(len(r.data)))
-		r.err = err
-		r.done <- struct{}{}
+		c.answer(r, err)
 	}
 	if err != nil {
 		c.heal()
@@ -120,6 +138,18 @@ func (c *committer) commit() {
 	if cap(c.buf) > 2*groupBytesMax {
 		c.buf = nil // one huge request must not keep its memory
 	}
+}
+
+// answer ends the wait of a request.
+func (c *committer) answer(r *request, err error) {
+	size := int64(len(r.data))
+	c.ingest.queued.Add(-size)
+	r.account.queued.Add(-size)
+	if err == nil && r.accepted > 0 {
+		r.account.logged.Add(size)
+	}
+	r.err = err
+	r.done <- struct{}{}
 }
 
 // take adds a request's new events to the entry.
@@ -158,7 +188,9 @@ func (c *committer) write(count uint64) error {
 	if err != nil {
 		return err
 	}
-	c.ingest.metrics.fsync.Observe(time.Since(began).Seconds())
+	took := time.Since(began)
+	c.ingest.metrics.fsync.Observe(took.Seconds())
+	c.ingest.commits.Add(int64(len(c.buf)), took, began.Add(took))
 	c.ingest.metrics.groupEvents.Observe(float64(count))
 	c.ingest.keys.Committed(index)
 	c.ingest.committed(index, len(c.buf), count)
@@ -196,6 +228,9 @@ func (c *committer) probe() error {
 func (c *committer) refuse(d time.Duration) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
+	for c.line.end != nil {
+		c.answer(c.line.pop(), errBroken())
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -204,9 +239,7 @@ func (c *committer) refuse(d time.Duration) bool {
 			if !ok {
 				return false
 			}
-			c.ingest.queued.Add(-int64(len(r.data)))
-			r.err = errBroken()
-			r.done <- struct{}{}
+			c.answer(r, errBroken())
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/dialect"
+	"github.com/meterhouse/meterhouse/server/fair"
 	"github.com/meterhouse/meterhouse/server/ingest/keys"
 )
 
@@ -42,6 +43,7 @@ type Config struct {
 	LogBytesMax   int64         // of events not yet in ClickHouse; default 4 GiB
 	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
 	Window        time.Duration // how long an idempotency key is known; default 34 days
+	Limit         int64         // events a minute of an organization without its own; 0: none
 	BatchRowsMax  int           // a batch is closed at this many rows; default 50,000
 	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
@@ -87,6 +89,8 @@ type Ingest struct {
 	stopped  bool
 	queue    chan *request
 	queued   atomic.Int64 // bytes in queue
+	accounts accounts
+	commits  fair.Meter // the queue into the log
 	requests sync.Pool
 	broken   atomic.Pointer[error] // why the log cannot be written; nil: it can
 
@@ -94,8 +98,8 @@ type Ingest struct {
 	batcher       *batcher
 }
 
-// queueMax is how many requests may wait for an fsync: more than any sane number of connections.
-const queueMax = 8192
+// queueMax is how many requests may wait for an fsync: as many as there may be connections.
+const queueMax = 16_384
 
 // Open opens the node's log, and reads what of it ClickHouse does not have yet. It starts nothing.
 func Open(c Config) (*Ingest, error) {
@@ -118,6 +122,7 @@ func Open(c Config) (*Ingest, error) {
 		queue:         make(chan *request, queueMax),
 		committerDone: make(chan struct{}),
 	}
+	in.accounts.perMinute = c.Limit
 	in.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
 	in.batcher = newBatcher(in)
 	if err := in.recover(); err != nil {
@@ -166,31 +171,17 @@ func (in *Ingest) Stop(ctx context.Context) error {
 	return errors.Join(in.keys.Close(), in.log.close())
 }
 
-// Ready returns nil when Record can accept events, else why not, as a *schema.Error.
+// Ready returns nil when Record can accept events of an organization that has its share yet, else
+// why not, as a *schema.Error.
 func (in *Ingest) Ready() error {
+	return in.ready(&in.accounts.others)
+}
+
+func (in *Ingest) ready(a *account) error {
 	if in.broken.Load() != nil {
 		return errBroken()
 	}
-	return in.room()
-}
-
-// room returns an Overloaded error when a bound is reached.
-func (in *Ingest) room() error {
-	if in.queued.Load() >= in.cfg.QueueBytesMax {
-		return &schema.Error{
-			Kind:       schema.Overloaded,
-			Message:    "too many writes are waiting; nothing was accepted, try again",
-			RetryAfter: time.Second,
-		}
-	}
-	if in.batcher.bytes.Load() >= in.cfg.LogBytesMax {
-		return &schema.Error{
-			Kind:       schema.Overloaded,
-			Message:    "the log is full until the database takes more; nothing was accepted, try again",
-			RetryAfter: in.batcher.retryAfter(),
-		}
-	}
-	return nil
+	return in.admit(a)
 }
 
 // Pending returns the number of durable events that are not in ClickHouse yet.
@@ -200,14 +191,20 @@ func (in *Ingest) Pending() int64 { return in.batcher.events.Load() }
 func (in *Ingest) Record(
 	ctx context.Context, events []schema.Event, atomic bool,
 ) (dialect.Receipt, error) {
-	if err := in.Ready(); err != nil {
+	if len(events) == 0 {
+		return dialect.Receipt{}, nil
+	}
+	snapshot := in.cfg.Snapshot()
+	account := in.accounts.of(snapshot, events[0].Organization)
+	if err := in.ready(account); err != nil {
 		in.metrics.refused.Add(float64(len(events)))
 		return dialect.Receipt{}, err
 	}
 	r := in.requests.Get().(*request)
 	r.reset()
+	r.account = account
 	defer in.requests.Put(r)
-	rejected := in.encode(r, events)
+	rejected := in.encode(r, events, snapshot)
 	in.metrics.rejected.Add(float64(len(rejected)))
 	if len(r.ends) == 0 || atomic && len(rejected) > 0 {
 		return dialect.Receipt{Rejected: rejected}, nil
@@ -250,9 +247,10 @@ func positions(among []int, rejected []dialect.Rejection) []int {
 }
 
 // encode validates and prices events and writes the good ones into r.
-func (in *Ingest) encode(r *request, events []schema.Event) (rejected []dialect.Rejection) {
+func (in *Ingest) encode(
+	r *request, events []schema.Event, rates *access.Snapshot,
+) (rejected []dialect.Rejection) {
 	now := in.cfg.Now().UTC()
-	rates := in.cfg.Snapshot()
 	for i := range events {
 		e := &events[i]
 		complete(e, now)
@@ -314,17 +312,20 @@ func (in *Ingest) send(r *request) error {
 			RetryAfter: time.Second,
 		}
 	}
-	in.queued.Add(int64(len(r.data)))
+	if err := in.count(r.account, len(r.ends)); err != nil {
+		return err
+	}
+	size := int64(len(r.data))
+	in.queued.Add(size)
+	r.account.queued.Add(size)
 	select {
 	case in.queue <- r:
 		return nil
 	default:
-		in.queued.Add(-int64(len(r.data)))
-		return &schema.Error{
-			Kind:       schema.Overloaded,
-			Message:    "too many writes are waiting; nothing was accepted, try again",
-			RetryAfter: time.Second,
-		}
+		used := in.queued.Add(-size)
+		r.account.queued.Add(-size)
+		r.account.bucket.Return(len(r.ends), r.account.limit.Load())
+		return in.queueFull(used)
 	}
 }
 
