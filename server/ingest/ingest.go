@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -62,7 +61,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.InsertTimeout, time.Minute)
 	setDefault(&c.poisonAge, 30*time.Second)
 	if c.disk == nil {
-		c.disk = fs.New()
+		c.disk = newSegmentDisk()
 	}
 	if c.nonce == nil {
 		c.nonce = rand.Uint64
