@@ -49,7 +49,8 @@ func bindBillableRange(p BillableRequestsParams) []any {
 }
 
 var billableRequests = ask("billable_requests", func(p BillableRequestsParams) []any {
-	return append(bindBillableRange(p), number("limit", p.Limit))
+	return append(bindBillableRange(p), number("limit", p.Limit),
+		id("corrections_node", schema.CorrectionsNode(p.Organization)))
 }, func(r *BillableRequest) []any {
 	return []any{
 		&r.ID, &r.Service, &r.Model, &r.Channel, &r.InputTokens, &r.OutputTokens,

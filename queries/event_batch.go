@@ -1,6 +1,7 @@
 package queries
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -102,6 +103,15 @@ func (b *EventBatch) columns() []namedColumn {
 
 // Rows returns how many rows the batch holds.
 func (b *EventBatch) Rows() int { return len(b.sequence) }
+
+// Span returns the range of the rows' event times, [from, to); zero times for an empty batch.
+func (b *EventBatch) Span() (from, to time.Time) {
+	if len(b.eventTime) == 0 {
+		return from, to
+	}
+	first, last := slices.Min(b.eventTime), slices.Max(b.eventTime)
+	return time.UnixMicro(first).UTC(), time.UnixMicro(last + 1).UTC()
+}
 
 // Reset empties the batch and keeps its memory.
 func (b *EventBatch) Reset() {

@@ -23,6 +23,8 @@ SELECT
     billed_cost,
     rate_id,
     toInt8(pricing) AS pricing,
+    node,
+    sequence,
     actor,
     reason
 FROM
@@ -54,4 +56,7 @@ LEFT ANY JOIN
 ORDER BY
     revision,
     entry DESC,
+    ingest_time,
+    node,
+    sequence,
     ordinal

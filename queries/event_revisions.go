@@ -32,6 +32,7 @@ type entryRow struct {
 	event          schema.Event
 	measurement    schema.Measurement
 	entry, pricing int8
+	origin         Origin
 	actor, reason  string
 }
 
@@ -47,6 +48,7 @@ func intoEntry(r *entryRow) []any {
 		&e.Service, &e.Channel, &e.APIName, &e.Endpoint,
 		&e.Provider, &e.ProviderEndpoint, &e.ProviderKey, &e.Model, &e.Chargeable, &e.Purpose,
 		&m.UsageType, &m.Quantity, &m.ProviderCost, &m.BilledCost, &m.Rate, &r.pricing,
+		&r.origin.Node, &r.origin.Sequence,
 	}
 }
 
@@ -59,36 +61,13 @@ var eventEntries = ask("event_entries", func(p EventParams) []any {
 }, intoEntryRow)
 
 // EventRevisions returns every revision of an event, the first one first; none when the
-// organization has no such event.
+// organization has no such event. Of several copies of its first revision it is the one that stays.
 func (q *Queries) EventRevisions(ctx context.Context, p EventParams) ([]Revision, error) {
-	var all []Revision
+	var one ledgerEvent
 	err := stream(ctx, q.conn, eventEntries, p, func(r entryRow) error {
 		r.event.Organization = p.Organization
-		all = addEntry(all, r)
+		one.add(r)
 		return nil
 	})
-	return all, err
-}
-
-// addEntry adds an entry, which comes in the order of revision, records before reversals, ordinal.
-func addEntry(all []Revision, r entryRow) []Revision {
-	last := len(all) - 1
-	if schema.Entry(r.entry) == schema.Reversal {
-		for i := range all {
-			if all[i].Event.Revision == r.event.Revision {
-				all[i].Reversed = true
-				all[i].ReversedAt = r.event.IngestTime
-				all[i].ReversedBy, all[i].ReversedReason = r.actor, r.reason
-			}
-		}
-		return all
-	}
-	r.measurement.Pricing = schema.Pricing(r.pricing)
-	if last >= 0 && all[last].Event.Revision == r.event.Revision {
-		all[last].Event.Measurements = append(all[last].Event.Measurements, r.measurement)
-		return all
-	}
-	r.event.Entry = schema.Record
-	r.event.Measurements = []schema.Measurement{r.measurement}
-	return append(all, Revision{Event: r.event, Actor: r.actor, Reason: r.reason})
+	return one.revisions(), err
 }

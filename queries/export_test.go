@@ -61,10 +61,22 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 			Organization: id, From: from, To: to, After: Place{Time: from}, Limit: 100,
 		}),
 		asked(usageOrganizations, VerifyParams{From: from, To: to}),
+		asked(nodes, none{}),
+		asked(hold, none{}),
+		asked(nodeKeys, NodeKeysParams{Node: id, After: 1, To: 2, Limit: 100}),
+		asked(doubledEvents, []uuid.UUID{id}),
+		asked(keysKept, none{}),
+		asked(doubledKeys, slice{0, 1}),
+		asked(doubledEntries, DoubledParams{
+			Organization: id, Events: []uuid.UUID{id}, Times: []time.Time{from},
+		}),
 		asked(verifyCorrections, VerifyParams{From: from, To: to}),
 		asked(verifyDimensions, VerifyParams{From: from, To: to}),
 		asked(verifyDuplicates, VerifyParams{From: from, To: to}),
 		asked(verifySequences, none{}),
+		asked(storedSequences, StoredSequencesParams{
+			Node: id, First: 1, Last: 100, From: from, To: to,
+		}),
 	}
 	for _, r := range rollups {
 		all = append(all, asked(r.asked, VerifyParams{From: from, To: to}))
@@ -75,7 +87,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 // AllInserted returns the names of the files that insert.
 func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
-	names = append(names, insertCorrections, insertCorrectionsApplied)
+	names = append(names, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

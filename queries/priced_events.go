@@ -54,14 +54,14 @@ var pricedEvents = ask("priced_events", func(p PricedEventsParams) []any {
 func (q *Queries) PricedEvents(
 	ctx context.Context, p PricedEventsParams,
 ) (current []schema.Event, last Place, more bool, err error) {
-	var one []Revision // of the event under way
+	var one ledgerEvent // under way
 	finish := func() {
-		for _, r := range one {
+		for _, r := range one.revisions() {
 			if !r.Reversed {
 				current = append(current, r.Event)
 			}
 		}
-		one = one[:0]
+		one = ledgerEvent{}
 	}
 	seen := uint64(0)
 	err = stream(ctx, q.conn, pricedEvents, p, func(r entryRow) error {
@@ -73,7 +73,8 @@ func (q *Queries) PricedEvents(
 			}
 		}
 		r.event.Organization = p.Organization
-		one, last, more = addEntry(one, r), place, true
+		one.add(r)
+		last, more = place, true
 		return nil
 	})
 	finish()

@@ -24,7 +24,9 @@ SELECT
     provider_cost,
     billed_cost,
     rate_id,
-    toInt8(pricing) AS pricing
+    toInt8(pricing) AS pricing,
+    node,
+    sequence
 FROM usage_events
 WHERE organization_id = {organization:UUID}
   AND event_time >= {from:DateTime64(6, 'UTC')}
@@ -64,4 +66,7 @@ ORDER BY
     event_id,
     revision,
     entry DESC,
+    ingest_time,
+    node,
+    sequence,
     ordinal

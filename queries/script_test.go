@@ -169,7 +169,15 @@ func (s *script) load(words []string) {
 	if v["reversal"] != "" {
 		e = reversed(e)
 	}
-	s.batch.Append(&e, named("node"), uint64(s.rows))
+	// A correction's entries are its organization's; node= makes a copy of a node's, or takes it back.
+	node, sequence := named("node"), uint64(s.rows)
+	switch {
+	case v["node"] != "":
+		node, sequence = named(v["node"]), uint64(s.number(v["sequence"]))
+	case e.Revision > 0 || e.Entry == schema.Reversal:
+		node = schema.CorrectionsNode(e.Organization)
+	}
+	s.batch.Append(&e, node, sequence)
 }
 
 func (s *script) number(text string) uint64 {

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -141,4 +142,30 @@ func second(name string, value time.Time) any {
 // day is a Date.
 func day(name string, value time.Time) any {
 	return clickhouse.Named(name, value.UTC().Format(time.DateOnly))
+}
+
+// ids is an Array(UUID).
+func ids(name string, values []uuid.UUID) any {
+	return list(name, values, uuid.UUID.String)
+}
+
+// moments is an Array(DateTime64(6, 'UTC')).
+func moments(name string, values []time.Time) any {
+	return list(name, values, func(t time.Time) string {
+		return t.UTC().Format("2006-01-02 15:04:05.000000")
+	})
+}
+
+// list is an Array of what needs no escaping.
+func list[T any](name string, values []T, show func(T) string) any {
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, v := range values {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("'" + show(v) + "'")
+	}
+	b.WriteByte(']')
+	return clickhouse.Named(name, b.String())
 }

@@ -36,7 +36,11 @@ type UsageRecordParams struct {
 }
 
 var usageRecord = ask("usage_record", func(p UsageRecordParams) []any {
-	return []any{id("organization", p.Organization), id("event", p.Event)}
+	return []any{
+		id("organization", p.Organization),
+		id("event", p.Event),
+		id("corrections_node", schema.CorrectionsNode(p.Organization)),
+	}
 }, intoUsageRecord)
 
 // UsageRecord returns the newest revision of an event that is not reversed, and false when the
@@ -61,6 +65,7 @@ var usageRecords = ask("usage_records", func(p UsageRecordsParams) []any {
 		id("user", p.User),
 		number("offset", p.Offset),
 		number("limit", p.Limit),
+		id("corrections_node", schema.CorrectionsNode(p.Organization)),
 	}
 }, intoUsageRecord)
 

@@ -1,5 +1,5 @@
 -- A page of an organization's counts of units, in current revisions, by time and id: of one user
--- unless user is the zero id.
+-- unless user is the zero id. An event that two nodes accepted is there once.
 SELECT
     event_id,
     user_id,
@@ -24,8 +24,23 @@ WHERE organization_id = {organization:UUID}
       WHERE organization_id = {organization:UUID}
         AND usage_type = 'UNITS'
         AND entry = 'reversal'
+        AND node = {corrections_node:UUID}
+  )
+  AND (node, sequence) NOT IN
+  (
+      SELECT
+          node,
+          sequence
+      FROM usage_events
+      WHERE organization_id = {organization:UUID}
+        AND usage_type = 'UNITS'
+        AND entry = 'reversal'
+        AND node != {corrections_node:UUID}
   )
 ORDER BY
     event_time,
-    UUIDToNum(event_id) -- a UUID of ClickHouse's sorts by its second half first
+    UUIDToNum(event_id), -- a UUID of ClickHouse's sorts by its second half first
+    ingest_time,
+    node
+LIMIT 1 BY event_id
 LIMIT {limit:UInt64} OFFSET {offset:UInt64}

@@ -6,7 +6,6 @@ SELECT
     sequence,
     event_id,
     organization_id,
-    agent_id,
     event_time,
     ingest_time
 FROM usage_events

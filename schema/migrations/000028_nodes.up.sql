@@ -1,6 +1,8 @@
 -- What each node last said of itself: how much of its log is in the ledger and every rollup, up to
 -- when it looked for duplicates among what other nodes stored, and which hold it keeps.
--- ReplacingMergeTree by the moment it was said, read with FINAL: there are as many rows as nodes.
+-- All times are by this database's clock, so that those of the nodes need not agree.
+-- ReplacingMergeTree by the moment it was said, read with FINAL: there are as many rows as nodes. Not
+-- fsynced: what is lost with the power is said again.
 CREATE TABLE IF NOT EXISTS nodes
 (
     node UUID COMMENT 'of the log',

@@ -3,9 +3,9 @@
 -- ReplacingMergeTree by version, read with FINAL; a hold that nobody ends ends by itself.
 CREATE TABLE IF NOT EXISTS holds
 (
-    id UUID,
+    id UUID COMMENT 'a UUIDv7: of several holds the oldest is kept',
     reason String,
-    until DateTime64(6, 'UTC'),
+    until DateTime64(6, 'UTC') COMMENT 'by this database''s clock',
     version UInt64
 )
 ENGINE = ReplacingMergeTree(version)

@@ -357,14 +357,14 @@ CREATE TABLE event_keys
     `sequence` UInt64 COMMENT 'of the event in the log of its node' CODEC(Delta(8), ZSTD(1)),
     `event_id` UUID,
     `organization_id` UUID,
-    `agent_id` UUID,
     `event_time` DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1)),
     `ingest_time` DateTime64(6, 'UTC') CODEC(Delta(8), ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toMonday(ingest_time, 'UTC')
 ORDER BY (node, sequence)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+TTL toDateTime(ingest_time, 'UTC') + toIntervalDay(41)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, index_granularity = 8192
 
 CREATE MATERIALIZED VIEW event_keys_view TO event_keys
 (
@@ -372,7 +372,6 @@ CREATE MATERIALIZED VIEW event_keys_view TO event_keys
     `sequence` UInt64,
     `event_id` UUID,
     `organization_id` UUID,
-    `agent_id` UUID,
     `event_time` DateTime64(6, 'UTC'),
     `ingest_time` DateTime64(6, 'UTC')
 )
@@ -381,7 +380,6 @@ AS SELECT
     sequence,
     event_id,
     organization_id,
-    agent_id,
     event_time,
     ingest_time
 FROM usage_events
@@ -389,9 +387,9 @@ WHERE (revision = 0) AND (entry = 'record') AND (ordinal = 0) AND (bitAnd(bitShi
 
 CREATE TABLE holds
 (
-    `id` UUID,
+    `id` UUID COMMENT 'a UUIDv7: of several holds the oldest is kept',
     `reason` String,
-    `until` DateTime64(6, 'UTC'),
+    `until` DateTime64(6, 'UTC') COMMENT 'by this database\'s clock',
     `version` UInt64
 )
 ENGINE = ReplacingMergeTree(version)
@@ -528,14 +526,14 @@ AS SELECT
     nullIf(e.agent_id, toUUID('00000000-0000-0000-0000-000000000000')) AS agent_id,
     e.service AS service_name,
     e.model AS model_name,
-    sumIf(e.quantity, (e.usage_type IN ('INPUT', 'CACHED_INPUT', 'CACHE_WRITE'))) AS input_tokens,
-    sumIf(e.quantity, (e.usage_type IN ('OUTPUT', 'REASONING'))) AS output_tokens,
+    sumIf(e.quantity, (e.usage_type IN ('INPUT', 'CACHED_INPUT', 'CACHE_WRITE'))) / greatest(sumIf(toInt64(e.entry), e.ordinal = 0), 1) AS input_tokens,
+    sumIf(e.quantity, (e.usage_type IN ('OUTPUT', 'REASONING'))) / greatest(sumIf(toInt64(e.entry), e.ordinal = 0), 1) AS output_tokens,
     e.channel AS channel,
-    sum(e.provider_cost) AS service_cost,
-    sum(e.billed_cost) AS agent700_cost,
+    sum(e.provider_cost) / greatest(sumIf(toInt64(e.entry), e.ordinal = 0), 1) AS service_cost,
+    sum(e.billed_cost) / greatest(sumIf(toInt64(e.entry), e.ordinal = 0), 1) AS agent700_cost,
     e.event_time AS created_at,
     max(e.revision) AS revision,
-    sumIf(toInt64(e.entry), e.pricing = 'unpriced') AS unpriced
+    intDiv(sumIf(toInt64(e.entry), e.pricing = 'unpriced'), greatest(sumIf(toInt64(e.entry), e.ordinal = 0), 1)) AS unpriced
 FROM usage_events AS e
 WHERE e.service != ''
 GROUP BY
