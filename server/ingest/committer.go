@@ -45,9 +45,9 @@ type committer struct {
 	ingest *Ingest
 	buf    []byte // the entry being made
 	group  []*request
-	line   line        // what waits for the next group
-	added  []uuid.UUID // keys the group made known, forgotten again if it fails
-	next   uint64      // sequence of the next event
+	line   line // what waits for the next group
+	keys   groupKeys
+	next   uint64 // sequence of the next event
 }
 
 // run commits until the queue is closed and empty.
@@ -113,7 +113,7 @@ func (c *committer) drain() (some bool) {
 func (c *committer) commit() {
 	var header [entryHeader]byte
 	c.buf = append(c.buf[:0], header[:]...)
-	c.added = c.added[:0]
+	c.keys.add(c.group, c.ingest.keys, c.ingest.cfg.Now())
 	first := c.next
 	for _, r := range c.group {
 		c.take(r)
@@ -126,7 +126,7 @@ func (c *committer) commit() {
 	}
 	if err != nil {
 		c.next = first
-		c.ingest.keys.Forget(c.added)
+		c.keys.forget(c.ingest.keys)
 		c.ingest.setBroken(err) // before its writers hear of it and ask whether we are ready
 	}
 	for _, r := range c.group {
@@ -161,18 +161,13 @@ func (c *committer) take(r *request) {
 		r.last = c.next - 1
 		return
 	}
-	now := c.ingest.cfg.Now()
 	start := 0
 	for i, end := range r.ends {
-		id := r.keyed[i]
-		if id != uuid.Nil {
-			if !c.ingest.keys.Add(id, now) {
-				r.repeated = append(r.repeated, i)
-				r.last = c.next - 1 // what it repeats is at most there
-				start = end
-				continue
-			}
-			c.added = append(c.added, id)
+		if r.keyed[i] != uuid.Nil && c.keys.isKnown() {
+			r.repeated = append(r.repeated, i)
+			r.last = c.next - 1 // what it repeats is at most there
+			start = end
+			continue
 		}
 		c.buf = append(c.buf, r.data[start:end]...)
 		start = end
@@ -192,7 +187,7 @@ func (c *committer) write(count uint64) error {
 	c.ingest.metrics.fsync.Observe(took.Seconds())
 	c.ingest.commits.Add(int64(len(c.buf)), took, began.Add(took))
 	c.ingest.metrics.groupEvents.Observe(float64(count))
-	c.ingest.keys.Committed(index)
+	c.ingest.knownUpTo(index, len(c.buf))
 	c.ingest.committed(index, len(c.buf), count)
 	return nil
 }

@@ -110,6 +110,7 @@ func abandon(in *Ingest) {
 	<-in.committerDone
 	in.batcher.cancel()
 	<-in.batcher.done
+	in.keys.Close()
 	in.log.close()
 }
 

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
@@ -84,6 +83,8 @@ type Ingest struct {
 	metrics *metrics
 	next    uint64 // sequence of the next event, as recovered
 
+	keysBytes int64 // of the log since the keys were last told to save; the committer's
+
 	stopping sync.RWMutex // held for reading while a Record may send to queue
 	stopped  bool
 	queue    chan *request
@@ -107,9 +108,7 @@ func Open(c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := keys.Open(keys.Config{
-		Dir: filepath.Join(c.Dir, "keys"), Window: c.Window, Now: c.Now, Logger: c.Logger,
-	})
+	known, err := openKeys(c, log)
 	if err != nil {
 		return nil, errors.Join(err, log.close())
 	}
@@ -125,11 +124,11 @@ func Open(c Config) (*Ingest, error) {
 	in.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
 	in.batcher = newBatcher(in)
 	if err := in.recover(); err != nil {
-		return nil, errors.Join(err, log.close())
+		return nil, errors.Join(err, known.Close(), log.close())
 	}
 	if c.Metrics != nil {
 		if err := in.metrics.register(c.Metrics, in); err != nil {
-			return nil, errors.Join(err, log.close())
+			return nil, errors.Join(err, known.Close(), log.close())
 		}
 	}
 	return in, nil
@@ -148,6 +147,7 @@ func (in *Ingest) Start() {
 		defer close(in.committerDone)
 		c.run()
 	}()
+	in.keys.Start()
 	in.batcher.start()
 }
 
@@ -163,6 +163,7 @@ func (in *Ingest) Stop(ctx context.Context) error {
 	close(in.queue)
 	in.stopping.Unlock()
 	<-in.committerDone
+	in.flushKeys(ctx)
 	in.batcher.stop(ctx)
 	if left := in.Pending(); left > 0 {
 		in.cfg.Logger.Warn("events stay in the log until the next start", "events", left)
@@ -179,6 +180,9 @@ func (in *Ingest) Ready() error {
 func (in *Ingest) ready(a *account) error {
 	if in.broken.Load() != nil {
 		return errBroken()
+	}
+	if in.keys.Full() {
+		return errKeysFull()
 	}
 	return in.admit(a)
 }
@@ -381,23 +385,17 @@ func (in *Ingest) recover() error {
 		in.next = e.next()
 	}
 	in.batcher.recovered(p)
-	var event schema.Event
+	if err := in.knowStored(p.Stored); err != nil {
+		return err
+	}
 	for index := p.Stored + 1; index <= last; index++ {
 		e, size, err := in.log.read(index)
 		if err != nil {
 			return err
 		}
-		r := reader{rest: e.events}
-		for range e.count {
-			keyed, err := r.event(&event)
-			if err != nil {
-				return fmt.Errorf("log: entry %d: %w", index, err)
-			}
-			if keyed {
-				in.keys.Add(event.ID, event.IngestTime)
-			}
+		if err := in.know(index, e, size); err != nil {
+			return err
 		}
-		in.keys.Committed(index)
 		in.next = e.next()
 		in.batcher.committed(index, int64(size), int64(e.count))
 	}

@@ -56,7 +56,7 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 		return prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: "meterhouse_" + name, Help: help}, value)
 	}
-	for _, c := range []prometheus.Collector{
+	for _, c := range append(keysMetrics(in.keys),
 		m.accepted, m.duplicates, m.rejected, m.refused, m.unpriced, m.fsync, m.groupEvents,
 		m.batches, m.batchRows, m.insert, m.insertFailures, m.eventsAside,
 		gauge("batches_aside", "Batches set aside: they wait for `meterhouse replay`.",
@@ -65,9 +65,7 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 			func() float64 { return float64(in.Pending()) }),
 		gauge("log_pending_bytes", "Log bytes not yet in ClickHouse.",
 			func() float64 { return float64(in.batcher.bytes.Load()) }),
-		gauge("keys_known", "Idempotency keys that would be recognized.",
-			func() float64 { return float64(in.keys.Len()) }),
-	} {
+	) {
 		if err := r.Register(c); err != nil {
 			return err
 		}
