@@ -77,6 +77,9 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(storedSequences, StoredSequencesParams{
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
+		asked(batchSequences, BatchSequencesParams{
+			Node: id, First: 1, Last: 100, From: from, To: to,
+		}),
 	}
 	for _, r := range rollups {
 		all = append(all, asked(r.asked, VerifyParams{From: from, To: to}))

@@ -42,6 +42,12 @@ func Refused(err error) bool {
 	return errors.As(err, &exception) && !slices.Contains(passing, exception.Code)
 }
 
+// Answered reports whether an error is ClickHouse's own, so that what it was given arrived.
+func Answered(err error) bool {
+	exception := (*clickhouse.Exception)(nil)
+	return errors.As(err, &exception)
+}
+
 // brief takes the address of a failed HTTP request out of an error: it holds every setting, which
 // is a page of text.
 func brief(err error) error {

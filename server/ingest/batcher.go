@@ -31,11 +31,12 @@ type batcher struct {
 	changed  chan struct{} // closed and replaced when progress.Stored moves
 
 	// The rest is run's alone.
-	restored []fixedBatch // batches of an earlier process, to be loaded again as they were
-	loading  bool
-	next     *batch   // loaded, and not fixed yet
-	flying   []*batch // fixed, in order; one that is stored waits for those before it
-	free     []*queries.EventBatch
+	restored   []fixedBatch // batches of an earlier process, to be loaded again as they were
+	restoredAt time.Time    // when that process noted them
+	loading    bool
+	next       *batch   // loaded, and not fixed yet
+	flying     []*batch // fixed, in order; one that is stored waits for those before it
+	free       []*queries.EventBatch
 
 	loaded chan *batch
 	ended  chan *batch
@@ -71,7 +72,7 @@ func newBatcher(in *Ingest) *batcher {
 // recovered sets where the log was left. The sequence of what is stored is not needed before
 // the first batch: nobody waits for an event of an earlier process.
 func (b *batcher) recovered(p progress) {
-	b.progress, b.restored = p, p.Fixed
+	b.progress, b.restored, b.restoredAt = p, p.Fixed, p.At
 	b.last, b.planned = p.Stored, p.Stored
 	b.sequence = b.in.next - 1
 }
@@ -213,11 +214,14 @@ func (b *batcher) settle() bool {
 	}
 	stored := b.flying[:landed]
 	b.flying = append([]*batch(nil), b.flying[landed:]...)
-	p := progress{Stored: b.progress.Stored}
+	p := progress{Stored: b.progress.Stored, At: b.in.cfg.Now()}
 	if landed > 0 {
 		p.Stored = stored[landed-1].to
 	}
 	if launch {
+		if b.next.answered.IsZero() {
+			b.next.answered = p.At
+		}
 		b.flying = append(b.flying, b.next)
 		b.restored = b.restored[min(1, len(b.restored)):] // what is loaded is the first of them
 	}

@@ -21,7 +21,8 @@ type batch struct {
 	first    uint64 // sequences
 	last     uint64
 	nonce    uint64
-	stored   bool // or set aside: it is no longer in the way
+	answered time.Time // when it was fixed, or ClickHouse last answered to it
+	stored   bool      // or set aside: it is no longer in the way
 }
 
 func (f *batch) fixed() fixedBatch { return fixedBatch{To: f.to, Nonce: f.nonce} }
@@ -46,8 +47,12 @@ func (b *batcher) startLoad() {
 	b.mu.Unlock()
 	if len(b.restored) > 0 {
 		upTo, rowsMax, f.nonce = b.restored[0].To, math.MaxInt, b.restored[0].Nonce
+		f.answered = b.restoredAt
 	} else {
 		f.nonce = b.in.cfg.nonce()
+	}
+	if b.in.log.doubted(f.from) {
+		f.answered = time.Unix(0, 0) // then the ledger is asked what it has of it
 	}
 	b.loading = true
 	b.work.Go(func() {
@@ -66,7 +71,7 @@ func (b *batcher) load(f *batch, upTo uint64, rowsMax int) error {
 		if err != nil {
 			return err
 		}
-		if err := appendEntry(f.rows, e, b.in.Node()); err != nil {
+		if err := appendEntry(f.rows, e, b.in.Node(), nil); err != nil {
 			return fmt.Errorf("log: entry %d: %w", index, err)
 		}
 		if f.first == 0 {
@@ -79,15 +84,19 @@ func (b *batcher) load(f *batch, upTo uint64, rowsMax int) error {
 	return nil
 }
 
-// appendEntry adds the rows of an entry of a node's log.
-func appendEntry(rows *queries.EventBatch, e entry, node uuid.UUID) error {
+// appendEntry adds the rows of an entry of a node's log, but for the events of some sequences.
+func appendEntry(
+	rows *queries.EventBatch, e entry, node uuid.UUID, without map[uint64]struct{},
+) error {
 	var event schema.Event
 	r := reader{rest: e.events}
 	for i := range e.count {
 		if _, err := r.event(&event); err != nil {
 			return err
 		}
-		rows.Append(&event, node, e.first+i)
+		if _, skip := without[e.first+i]; len(without) == 0 || !skip {
+			rows.Append(&event, node, e.first+i)
+		}
 	}
 	return nil
 }

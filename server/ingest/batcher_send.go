@@ -3,7 +3,13 @@ package ingest
 import (
 	"context"
 	"time"
+
+	"github.com/meterhouse/meterhouse/queries"
 )
+
+// tokenTrust is how long ClickHouse surely remembers the token of a batch: it keeps the newest 10,000
+// of a month, and nodes insert a few a second.
+const tokenTrust = 10 * time.Minute
 
 // send inserts a batch whose bounds are fixed, trying until it is stored or set aside.
 func (b *batcher) send(f *batch) {
@@ -15,10 +21,16 @@ func (b *batcher) send(f *batch) {
 	doubt := doubt{batcher: b}
 	var poison error
 	if !b.retry("insert a batch", func() error {
+		if b.in.cfg.Ledger != nil && b.in.cfg.Now().Sub(f.answered) > tokenTrust {
+			return b.sendLate(f, token)
+		}
 		doubt.begin()
 		err := b.insert(token, f)
 		if doubt.proven(err) {
 			poison, err = err, nil
+		}
+		if queries.Answered(err) {
+			f.answered = b.in.cfg.Now()
 		}
 		return err
 	}) {
@@ -30,6 +42,32 @@ func (b *batcher) send(f *batch) {
 		return
 	}
 	b.ended <- f
+}
+
+// sendLate sends a batch that may have been inserted so long ago that its token is forgotten: what
+// the ledger has of it is not sent again.
+func (b *batcher) sendLate(f *batch, token string) error {
+	var entries []entry
+	for index := f.from; index <= f.to; index++ {
+		e, _, err := b.in.log.read(index)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, e)
+	}
+	found, err := storeLate(b.ctx, b.in.cfg.Ledger, late{
+		node: b.in.Node(), first: f.first, last: f.last, token: token, entries: entries,
+	})
+	if err != nil {
+		return err
+	}
+	b.accepted.Add(1)
+	if found.Events > 0 {
+		b.in.cfg.Logger.Error("the ledger had a batch whose insert was never answered; whether the "+
+			"rollups have it `meterhouse verify` says, and `meterhouse rebuild` mends them",
+			"events", found.Events, "from", found.From, "to", found.To)
+	}
+	return nil
 }
 
 func (b *batcher) insert(token string, f *batch) error {

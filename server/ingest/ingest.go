@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
@@ -33,6 +34,7 @@ type Store interface {
 type Config struct {
 	Dir      string // the node's data directory; the log lives in its folder wal
 	Store    Store
+	Ledger   Ledger                  // the same; nil: a token is trusted, however old
 	Snapshot func() *access.Snapshot // for rates
 	Now      func() time.Time
 	Logger   *slog.Logger
@@ -83,8 +85,6 @@ type Ingest struct {
 	metrics *metrics
 	next    uint64 // sequence of the next event, as recovered
 
-	keysBytes int64 // of the log since the keys were last told to save; the committer's
-
 	stopping sync.RWMutex // held for reading while a Record may send to queue
 	stopped  bool
 	queue    chan *request
@@ -108,7 +108,9 @@ func Open(c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := openKeys(c, log)
+	known, err := keys.Open(keys.Config{
+		Dir: filepath.Join(c.Dir, "keys"), Window: c.Window, Now: c.Now, Logger: c.Logger,
+	})
 	if err != nil {
 		return nil, errors.Join(err, log.close())
 	}
@@ -124,11 +126,11 @@ func Open(c Config) (*Ingest, error) {
 	in.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
 	in.batcher = newBatcher(in)
 	if err := in.recover(); err != nil {
-		return nil, errors.Join(err, known.Close(), log.close())
+		return nil, errors.Join(err, log.close())
 	}
 	if c.Metrics != nil {
 		if err := in.metrics.register(c.Metrics, in); err != nil {
-			return nil, errors.Join(err, known.Close(), log.close())
+			return nil, errors.Join(err, log.close())
 		}
 	}
 	return in, nil
@@ -147,7 +149,6 @@ func (in *Ingest) Start() {
 		defer close(in.committerDone)
 		c.run()
 	}()
-	in.keys.Start()
 	in.batcher.start()
 }
 
@@ -163,7 +164,6 @@ func (in *Ingest) Stop(ctx context.Context) error {
 	close(in.queue)
 	in.stopping.Unlock()
 	<-in.committerDone
-	in.flushKeys(ctx)
 	in.batcher.stop(ctx)
 	if left := in.Pending(); left > 0 {
 		in.cfg.Logger.Warn("events stay in the log until the next start", "events", left)
@@ -180,9 +180,6 @@ func (in *Ingest) Ready() error {
 func (in *Ingest) ready(a *account) error {
 	if in.broken.Load() != nil {
 		return errBroken()
-	}
-	if in.keys.Full() {
-		return errKeysFull()
 	}
 	return in.admit(a)
 }
@@ -385,17 +382,23 @@ func (in *Ingest) recover() error {
 		in.next = e.next()
 	}
 	in.batcher.recovered(p)
-	if err := in.knowStored(p.Stored); err != nil {
-		return err
-	}
+	var event schema.Event
 	for index := p.Stored + 1; index <= last; index++ {
 		e, size, err := in.log.read(index)
 		if err != nil {
 			return err
 		}
-		if err := in.know(index, e, size); err != nil {
-			return err
+		r := reader{rest: e.events}
+		for range e.count {
+			keyed, err := r.event(&event)
+			if err != nil {
+				return fmt.Errorf("log: entry %d: %w", index, err)
+			}
+			if keyed {
+				in.keys.Add(event.ID, event.IngestTime)
+			}
 		}
+		in.keys.Committed(index)
 		in.next = e.next()
 		in.batcher.committed(index, int64(size), int64(e.count))
 	}

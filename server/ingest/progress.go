@@ -4,12 +4,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // progress is what is known, durably, of the batches: the log is stored in ClickHouse up to
 // Stored, and the batches of Fixed, which follow it one after the other, may have been tried.
 type progress struct {
-	Stored uint64 // index of the log
+	Stored uint64    // index of the log
+	At     time.Time // when this was noted; zero: unknown
 	Fixed  []fixedBatch
 }
 
@@ -20,9 +22,14 @@ type fixedBatch struct {
 	Nonce uint64 // 0: from a log that had none
 }
 
-// encode writes Stored, then To and Nonce of each batch.
+// progressVersion is the first byte of a record. Earlier ones are two indexes and nothing else:
+// stored, and the end of the one batch that may have been tried.
+const progressVersion byte = 2
+
+// encode writes the version, Stored, At in seconds, then To and Nonce of each batch.
 func (p progress) encode() []byte {
-	b := binary.LittleEndian.AppendUint64(nil, p.Stored)
+	b := binary.LittleEndian.AppendUint64([]byte{progressVersion}, p.Stored)
+	b = binary.LittleEndian.AppendUint64(b, uint64(p.At.Unix()))
 	for _, f := range p.Fixed {
 		b = binary.LittleEndian.AppendUint64(b, f.To)
 		b = binary.LittleEndian.AppendUint64(b, f.Nonce)
@@ -30,8 +37,8 @@ func (p progress) encode() []byte {
 	return b
 }
 
-// decodeProgress reads what encode wrote, and the two indexes of earlier versions: stored, and the
-// end of the one batch that may have been tried.
+// decodeProgress reads what encode wrote, or an earlier version did; of nothing, the progress of a
+// new log.
 func decodeProgress(b []byte) (progress, error) {
 	read := binary.LittleEndian.Uint64
 	var p progress
@@ -44,12 +51,12 @@ func decodeProgress(b []byte) (progress, error) {
 			p.Fixed = []fixedBatch{{To: to}}
 		}
 		return p, nil
-	case len(b)%16 != 8:
+	case len(b)%16 != 1 || len(b) < 17 || b[0] != progressVersion:
 		return p, errProgress
 	}
-	p.Stored = read(b)
+	p.Stored, p.At = read(b[1:]), time.Unix(int64(read(b[9:])), 0)
 	before := p.Stored
-	for rest := b[8:]; len(rest) > 0; rest = rest[16:] {
+	for rest := b[17:]; len(rest) > 0; rest = rest[16:] {
 		f := fixedBatch{To: read(rest), Nonce: read(rest[8:])}
 		if f.To <= before {
 			return progress{}, errProgress
