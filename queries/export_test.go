@@ -72,17 +72,18 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		}),
 		asked(verifyCorrections, VerifyParams{From: from, To: to}),
 		asked(verifyDimensions, VerifyParams{From: from, To: to}),
-		asked(verifyDuplicates, VerifyParams{From: from, To: to}),
+		asked(verifySuspects, suspectsParams{VerifyParams{From: from, To: to}, 1, 4}),
+		asked(verifyEvents, eventsParams{VerifyParams{From: from, To: to}, []uint64{1}}),
+		asked(verifySize, VerifyParams{From: from, To: to}),
 		asked(verifySequences, none{}),
-		asked(storedSequences, StoredSequencesParams{
-			Node: id, First: 1, Last: 100, From: from, To: to,
-		}),
+		asked(verifyGaps, GapsParams{Node: id, First: 1, Last: 9}),
+		asked(verifyDays, from),
+		asked(verifyRollups, VerifyParams{From: from, To: to, Days: []time.Time{from}}),
+		asked(verifyMonths, monthsParams{VerifyParams{From: from, To: to}, []uuid.UUID{id}}),
+		asked(retiredSequences, none{}),
 		asked(batchSequences, BatchSequencesParams{
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
-	}
-	for _, r := range rollups {
-		all = append(all, asked(r.asked, VerifyParams{From: from, To: to}))
 	}
 	return all
 }

@@ -101,15 +101,15 @@ func TestRollupsEqualLedger(t *testing.T) {
 	if err != nil || len(differences) > 0 {
 		t.Errorf("VerifyRollups = %+v, %v, want none", differences, err)
 	}
-	duplicates, err := q.VerifyDuplicates(t.Context(), queries.VerifyParams{})
-	if err != nil || len(duplicates) > 0 {
-		t.Errorf("VerifyDuplicates = %+v, %v, want none", duplicates, err)
+	doubled, err := q.VerifyEvents(t.Context(), queries.VerifyParams{})
+	if err != nil || len(doubled) > 0 {
+		t.Errorf("VerifyEvents = %+v, %v, want none", doubled, err)
 	}
 	defects, err := q.VerifyDimensions(t.Context(), queries.VerifyParams{})
 	if err != nil || len(defects) > 0 {
 		t.Errorf("VerifyDimensions = %+v, %v, want none", defects, err)
 	}
-	nodes, err := q.VerifySequences(t.Context())
+	nodes, err := q.VerifySequences(t.Context(), queries.VerifyParams{})
 	if err != nil || len(nodes) != 1 {
 		t.Errorf("VerifySequences = %+v, %v, want one node", nodes, err)
 	}

@@ -2,7 +2,7 @@ package queries
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -14,20 +14,33 @@ import (
 // VerifyParams bounds what is verified: the UTC days, for monthly sums the months, that touch
 // [From, To).
 type VerifyParams struct {
-	From time.Time // zero: unbounded
-	To   time.Time // zero: unbounded
+	From time.Time   // zero: unbounded
+	To   time.Time   // zero: unbounded
+	Days []time.Time // starts of UTC days: only these of them; nil: all
+
+	Threads int // of the database; 0: as many as it likes
 }
 
 // differencesMax bounds the rows of one answer; a finding is a finding whatever comes after.
 const differencesMax = 1000
 
-// verifySettings let a question read the whole ledger: it is asked by hand, and spills to disk
-// rather than fail.
-var verifySettings = clickhouse.Settings{
-	"max_execution_time":                 3600,
-	"max_bytes_before_external_group_by": 1 << 30,
-	"max_bytes_before_external_sort":     1 << 30,
+// settings let a question read the whole ledger beside everything else: it spills to disk rather
+// than take the memory of writers.
+func (p VerifyParams) settings() clickhouse.Settings {
+	s := clickhouse.Settings{
+		"max_execution_time":                 3600,
+		"max_memory_usage":                   1 << 30,
+		"max_bytes_before_external_group_by": 256 << 20,
+		"max_bytes_before_external_sort":     256 << 20,
+	}
+	if p.Threads > 0 {
+		s["max_threads"] = p.Threads
+	}
+	return s
 }
+
+// verifySettings are those of who has no VerifyParams.
+var verifySettings = VerifyParams{}.settings()
 
 // Sums are what a rollup keeps of the ledger.
 type Sums struct {
@@ -45,6 +58,38 @@ func (s *Sums) into() []any {
 	}
 }
 
+// Add returns s + t.
+func (s Sums) Add(t Sums) Sums {
+	return Sums{
+		Quantity:     s.Quantity.Add(t.Quantity),
+		ProviderCost: s.ProviderCost.Add(t.ProviderCost),
+		BilledCost:   s.BilledCost.Add(t.BilledCost),
+		Events:       s.Events + t.Events,
+		Measurements: s.Measurements + t.Measurements,
+		Unpriced:     s.Unpriced + t.Unpriced,
+	}
+}
+
+// Sub returns s - t.
+func (s Sums) Sub(t Sums) Sums {
+	return s.Add(Sums{
+		Quantity:     t.Quantity.Neg(),
+		ProviderCost: t.ProviderCost.Neg(),
+		BilledCost:   t.BilledCost.Neg(),
+		Events:       -t.Events,
+		Measurements: -t.Measurements,
+		Unpriced:     -t.Unpriced,
+	})
+}
+
+// The rollups, by their tables.
+const (
+	AgentUsage15m      = "agent_usage_15m"
+	BillableHourly     = "billable_hourly"
+	ConsumptionDaily   = "consumption_daily"
+	ConsumptionMonthly = "consumption_monthly"
+)
+
 // Difference is a sum of a rollup that is not the ledger's.
 type Difference struct {
 	Table        string // the rollup
@@ -55,7 +100,7 @@ type Difference struct {
 	Rollup       Sums
 }
 
-func intoDifference(d *Difference) []any {
+func (d *Difference) into() []any {
 	into := []any{&d.Organization, &d.Period, &d.UsageType}
 	return append(append(into, d.Ledger.into()...), d.Rollup.into()...)
 }
@@ -65,50 +110,108 @@ func bindDays(p VerifyParams) []any {
 	return []any{day("from", from), day("to", to), number("limit", differencesMax)}
 }
 
-func bindMonths(p VerifyParams) []any {
-	from, to := p.days()
-	from = time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, time.UTC)
-	if to.Day() != 1 {
-		to = time.Date(to.Year(), to.Month()+1, 1, 0, 0, 0, 0, time.UTC)
-	}
-	return []any{day("from", from), day("to", to), number("limit", differencesMax)}
+func bindSomeDays(p VerifyParams) []any { return append(bindDays(p), days("days", p.Days)) }
+
+// days is an Array(Date).
+func days(name string, values []time.Time) any {
+	return list(name, values, func(t time.Time) string { return t.UTC().Format(time.DateOnly) })
 }
 
-// days returns the start of From's day and the end of To's last.
+type monthsParams struct {
+	VerifyParams
+	organizations []uuid.UUID
+}
+
+// days returns the start of From's day and the end of To's last, or what of it Days are in.
 func (p VerifyParams) days() (from, to time.Time) {
 	from, to = storable(p.From).UTC().Truncate(24*time.Hour), latest
 	if !p.To.IsZero() {
 		to = dayAtOrAfter(storable(p.To))
 	}
+	if len(p.Days) > 0 {
+		if least := slices.MinFunc(p.Days, time.Time.Compare); least.After(from) {
+			from = least
+		}
+		end := slices.MaxFunc(p.Days, time.Time.Compare).AddDate(0, 0, 1)
+		if end.Before(to) {
+			to = end
+		}
+	}
 	return from, to
 }
 
-// rollups are the questions of VerifyRollups, by the table they are about.
-var rollups = []struct {
-	table string
-	asked question[VerifyParams, Difference]
-}{
-	{"agent_usage_15m", ask("verify_agent_usage_15m", bindDays, intoDifference)},
-	{"billable_hourly", ask("verify_billable_hourly", bindDays, intoDifference)},
-	{"consumption_daily", ask("verify_consumption_daily", bindDays, intoDifference)},
-	{"consumption_monthly", ask("verify_consumption_monthly", bindMonths, intoDifference)},
+// months returns the months that days touches.
+func (p VerifyParams) months() (from, to time.Time) {
+	from, to = p.days()
+	from = time.Date(from.Year(), from.Month(), 1, 0, 0, 0, 0, time.UTC)
+	if to.Day() != 1 {
+		to = time.Date(to.Year(), to.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return from, to
 }
 
-// VerifyRollups returns where a rollup is not the sum of the ledger's rows, at most 1,000
-// differences a rollup. An insert under way shows as a difference that is gone when asked again.
-func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Difference, error) {
-	var all []Difference
-	for _, r := range rollups {
-		found, err := collect(ctx, q.conn, r.asked.with(verifySettings), p)
-		if err != nil {
-			return nil, err
+var (
+	verifyRollups = ask("verify_rollups", bindSomeDays, func(d *Difference) []any {
+		return append([]any{&d.Table}, d.into()...)
+	})
+	verifyMonths = ask("verify_consumption_monthly", func(p monthsParams) []any {
+		from, to := p.months()
+		return []any{
+			day("from", from), day("to", to), ids("organizations", p.organizations),
+			number("limit", differencesMax),
 		}
-		for _, d := range found {
-			d.Table = r.table
+	}, (*Difference).into)
+)
+
+// VerifyRollups returns where a rollup is not the sum of the ledger's rows, at most 1,000
+// differences of days and of months. An insert under way shows as a difference that is another one,
+// or gone, when asked again. Of a month whose days are not all asked about, the others are taken to
+// be right in consumption_daily.
+func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Difference, error) {
+	all, err := collect(ctx, q.conn, verifyRollups.with(p.settings()), p)
+	if err != nil {
+		return nil, err
+	}
+	// A month is held against its days, of which there are few rows, and what these lack of the
+	// ledger is added: reading the ledger for the days is enough.
+	var organizations []uuid.UUID
+	lacking := make(map[Difference]Sums) // without sums: of a month
+	for _, d := range all {
+		if d.Table != ConsumptionDaily {
+			continue
+		}
+		if !slices.Contains(organizations, d.Organization) {
+			organizations = append(organizations, d.Organization)
+		}
+		key := d.ofMonth()
+		lacking[key] = lacking[key].Add(d.Ledger.Sub(d.Rollup))
+	}
+	months, err := collect(ctx, q.conn, verifyMonths.with(p.settings()),
+		monthsParams{p, organizations})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range months {
+		key := d.ofMonth()
+		d.Table, d.Ledger = ConsumptionMonthly, d.Ledger.Add(lacking[key])
+		delete(lacking, key)
+		if d.Ledger != d.Rollup {
 			all = append(all, d)
 		}
 	}
+	for key, sums := range lacking { // neither the month nor its days have any of it
+		key.Ledger = sums
+		all = append(all, key)
+	}
 	return all, nil
+}
+
+// ofMonth returns the difference's place in consumption_monthly, without sums.
+func (d Difference) ofMonth() Difference {
+	d.Table = ConsumptionMonthly
+	d.Period = time.Date(d.Period.Year(), d.Period.Month(), 1, 0, 0, 0, 0, time.UTC)
+	d.Ledger, d.Rollup = Sums{}, Sums{}
+	return d
 }
 
 // DimensionDefect is a dimension id in use that dimensions does not describe exactly once.
@@ -128,72 +231,16 @@ var verifyDimensions = ask("verify_dimensions", bindDays, func(d *DimensionDefec
 func (q *Queries) VerifyDimensions(
 	ctx context.Context, p VerifyParams,
 ) ([]DimensionDefect, error) {
-	return collect(ctx, q.conn, verifyDimensions.with(verifySettings), p)
+	return collect(ctx, q.conn, verifyDimensions.with(p.settings()), p)
 }
 
-// Duplicate is a row of the ledger that is there more than once.
-type Duplicate struct {
-	Organization uuid.UUID
-	Event        uuid.UUID
-	Revision     uint32
-	Entry        schema.Entry
-	Ordinal      uint8
-	Copies       uint64
-}
+var verifyDays = ask("verify_days", func(since time.Time) []any {
+	return []any{moment("since", storable(since))}
+}, func(t *time.Time) []any { return []any{t} })
 
-type duplicateRow struct {
-	Duplicate
-	entry int8
-}
-
-func bindMoments(p VerifyParams) []any {
-	from, to := storable(p.From), latest
-	if !p.To.IsZero() {
-		to = storable(p.To)
-	}
-	return []any{moment("from", from), moment("to", to), number("limit", differencesMax)}
-}
-
-var verifyDuplicates = ask("verify_duplicates", bindMoments, func(d *duplicateRow) []any {
-	return []any{&d.Organization, &d.Event, &d.Revision, &d.entry, &d.Ordinal, &d.Copies}
-})
-
-// VerifyDuplicates returns the rows of the ledger in [From, To) that are there more than once, at
-// most 1,000.
-func (q *Queries) VerifyDuplicates(ctx context.Context, p VerifyParams) ([]Duplicate, error) {
-	rows, err := collect(ctx, q.conn, verifyDuplicates.with(verifySettings), p)
-	if err != nil {
-		return nil, err
-	}
-	var all []Duplicate
-	for _, r := range rows {
-		r.Duplicate.Entry = schema.Entry(r.entry)
-		all = append(all, r.Duplicate)
-	}
-	return all, nil
-}
-
-// NodeSequences is what the ledger holds of the log of one node.
-type NodeSequences struct {
-	Node      uuid.UUID
-	Sequences uint64 // how many different ones
-	First     uint64
-	Last      uint64
-}
-
-// Missing returns how many sequences between First and Last the ledger lacks: events that were
-// known duplicates, or whose partition was dropped, or lost.
-func (n NodeSequences) Missing() uint64 { return n.Last - n.First + 1 - n.Sequences }
-
-func (n NodeSequences) String() string {
-	return fmt.Sprintf("%s: %d..%d, %d missing", n.Node, n.First, n.Last, n.Missing())
-}
-
-var verifySequences = ask("verify_sequences", bindNone, func(n *NodeSequences) []any {
-	return []any{&n.Node, &n.Sequences, &n.First, &n.Last}
-})
-
-// VerifySequences returns what the ledger holds of each node's log, ordered by node.
-func (q *Queries) VerifySequences(ctx context.Context) ([]NodeSequences, error) {
-	return collect(ctx, q.conn, verifySequences.with(verifySettings), none{})
+// DaysStoredSince returns the UTC days of the events that were accepted since a moment.
+func (q *Queries) DaysStoredSince(
+	ctx context.Context, since time.Time, p VerifyParams,
+) ([]time.Time, error) {
+	return collect(ctx, q.conn, verifyDays.with(p.settings()), since)
 }

@@ -1,47 +1,48 @@
--- Does consumption_monthly hold the sums of the ledger, by UTC month?
--- Organizations, periods and usage types whose sums differ, with both sums. From and to are days.
+-- Does consumption_monthly hold the sums of consumption_daily, by UTC month?
+-- Organizations, months and usage types whose sums differ, with both sums, and all of the
+-- organizations named, whose days differ from the ledger. From and to are first days of months.
 SELECT
     organization_id,
     period,
     usage_type,
-    sumIf(quantity, side = 'ledger') AS ledger_quantity,
-    sumIf(provider_cost, side = 'ledger') AS ledger_provider_cost,
-    sumIf(billed_cost, side = 'ledger') AS ledger_billed_cost,
-    sumIf(events, side = 'ledger') AS ledger_events,
-    sumIf(measurements, side = 'ledger') AS ledger_measurements,
-    sumIf(unpriced, side = 'ledger') AS ledger_unpriced,
-    sumIf(quantity, side = 'rollup') AS rollup_quantity,
-    sumIf(provider_cost, side = 'rollup') AS rollup_provider_cost,
-    sumIf(billed_cost, side = 'rollup') AS rollup_billed_cost,
-    sumIf(events, side = 'rollup') AS rollup_events,
-    sumIf(measurements, side = 'rollup') AS rollup_measurements,
-    sumIf(unpriced, side = 'rollup') AS rollup_unpriced
+    sumIf(quantity, side = 'daily') AS daily_quantity,
+    sumIf(provider_cost, side = 'daily') AS daily_provider_cost,
+    sumIf(billed_cost, side = 'daily') AS daily_billed_cost,
+    sumIf(events, side = 'daily') AS daily_events,
+    sumIf(measurements, side = 'daily') AS daily_measurements,
+    sumIf(unpriced, side = 'daily') AS daily_unpriced,
+    sumIf(quantity, side = 'monthly') AS monthly_quantity,
+    sumIf(provider_cost, side = 'monthly') AS monthly_provider_cost,
+    sumIf(billed_cost, side = 'monthly') AS monthly_billed_cost,
+    sumIf(events, side = 'monthly') AS monthly_events,
+    sumIf(measurements, side = 'monthly') AS monthly_measurements,
+    sumIf(unpriced, side = 'monthly') AS monthly_unpriced
 FROM
 (
     SELECT
-        'ledger' AS side,
+        'daily' AS side,
         organization_id,
-        toStartOfMonth(toDate(event_time, 'UTC')) AS period,
-        toString(usage_type) AS usage_type,
-        sum(usage_events.quantity) AS quantity,
-        sum(usage_events.provider_cost) AS provider_cost,
-        sum(usage_events.billed_cost) AS billed_cost,
-        sum(if(ordinal = 0, toInt64(entry), 0)) AS events,
-        sum(toInt64(entry)) AS measurements,
-        sum(if(pricing = 'unpriced', toInt64(entry), 0)) AS unpriced
-    FROM usage_events
-    WHERE event_time >= toDateTime64({from:Date}, 6, 'UTC')
-      AND event_time < toDateTime64({to:Date}, 6, 'UTC')
+        toStartOfMonth(day) AS period,
+        toString(consumption_daily.usage_type) AS usage_type,
+        sum(consumption_daily.quantity) AS quantity,
+        sum(consumption_daily.provider_cost) AS provider_cost,
+        sum(consumption_daily.billed_cost) AS billed_cost,
+        sum(consumption_daily.events) AS events,
+        sum(consumption_daily.measurements) AS measurements,
+        sum(consumption_daily.unpriced) AS unpriced
+    FROM consumption_daily
+    WHERE day >= {from:Date}
+      AND day < {to:Date}
     GROUP BY
         organization_id,
         period,
-        usage_type
+        consumption_daily.usage_type
     UNION ALL
     SELECT
-        'rollup' AS side,
+        'monthly' AS side,
         organization_id,
         month AS period,
-        toString(usage_type) AS usage_type,
+        toString(consumption_monthly.usage_type) AS usage_type,
         sum(consumption_monthly.quantity) AS quantity,
         sum(consumption_monthly.provider_cost) AS provider_cost,
         sum(consumption_monthly.billed_cost) AS billed_cost,
@@ -54,19 +55,21 @@ FROM
     GROUP BY
         organization_id,
         period,
-        usage_type
+        consumption_monthly.usage_type
 )
+WHERE period NOT IN (SELECT month FROM retired)
 GROUP BY
     organization_id,
     period,
     usage_type
 HAVING
-    ledger_quantity != rollup_quantity
-    OR ledger_provider_cost != rollup_provider_cost
-    OR ledger_billed_cost != rollup_billed_cost
-    OR ledger_events != rollup_events
-    OR ledger_measurements != rollup_measurements
-    OR ledger_unpriced != rollup_unpriced
+    daily_quantity != monthly_quantity
+    OR daily_provider_cost != monthly_provider_cost
+    OR daily_billed_cost != monthly_billed_cost
+    OR daily_events != monthly_events
+    OR daily_measurements != monthly_measurements
+    OR daily_unpriced != monthly_unpriced
+    OR has({organizations:Array(UUID)}, organization_id)
 ORDER BY
     period,
     organization_id,

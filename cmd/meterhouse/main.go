@@ -39,8 +39,9 @@ func commands() []command {
 		{"migrate", "bring the database to the newest schema", migrate},
 		{"catalog", "catalog apply FILE: take organizations, agents, secrets and rates from a file",
 			catalog},
+		{"replay", "store what was set aside because the database refused it", replay},
 		{"reprice", "correct what was priced by rates that have changed since", reprice},
-		{"verify", "prove that the rollups equal the ledger", verify},
+		{"verify", "prove that the rollups equal the ledger", runVerify},
 		{"version", "print the version", version},
 	}
 }

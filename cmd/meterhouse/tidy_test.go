@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 		"server/ingest/keys",
 	},
 	"server/ingest/keys": {},
+	"server/verify":      {"schema", "queries", "server/ingest"},
 	"server": {
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
@@ -50,7 +51,7 @@ var mayImport = map[string][]string{
 	},
 	"cmd/meterhouse": {
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",
-		"server/corrections",
+		"server/corrections", "server/verify",
 	},
 	"loadtest": {},
 

@@ -439,6 +439,17 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE TABLE retired
+(
+    `month` Date COMMENT 'its first day',
+    `node` UUID,
+    `part` UInt64 COMMENT 'the sequences from part * 1000000 on',
+    `events` UInt64
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (month, node, part)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE services
 (
     `name` String,

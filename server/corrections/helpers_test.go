@@ -191,9 +191,9 @@ func (w *world) verify(n *node) {
 	if err != nil || len(differences) > 0 {
 		w.t.Errorf("VerifyRollups = %+v, %v, want none", differences, err)
 	}
-	duplicates, err := n.queries.VerifyDuplicates(w.t.Context(), all)
-	if err != nil || len(duplicates) > 0 {
-		w.t.Errorf("VerifyDuplicates = %+v, %v, want none", duplicates, err)
+	doubled, err := n.queries.VerifyEvents(w.t.Context(), all)
+	if err != nil || len(doubled) > 0 {
+		w.t.Errorf("VerifyEvents = %+v, %v, want none", doubled, err)
 	}
 	defects, err := n.queries.VerifyCorrections(w.t.Context(), all)
 	if err != nil || len(defects) > 0 {

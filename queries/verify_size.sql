@@ -1,0 +1,5 @@
+-- How many rows has the ledger of days [from, to)?
+SELECT count() AS size
+FROM usage_events
+WHERE event_time >= toDateTime64({from:Date}, 6, 'UTC')
+  AND event_time < toDateTime64({to:Date}, 6, 'UTC')
