@@ -35,6 +35,22 @@ func (q *Queries) Nodes(ctx context.Context) ([]Node, error) {
 	return collect(ctx, q.conn, nodes, none{})
 }
 
+// Standing is what a node hears of the others in one moment.
+type Standing struct {
+	Now   time.Time // by the database's clock
+	Hold  Hold      // that is active; zero: none
+	Nodes []Node
+}
+
+// Standing returns how things stand with nodes and holds.
+func (q *Queries) Standing(ctx context.Context) (s Standing, err error) {
+	if s.Now, s.Hold, err = q.Hold(ctx); err != nil {
+		return Standing{}, err
+	}
+	s.Nodes, err = q.Nodes(ctx)
+	return s, err
+}
+
 const insertNodes = "insert_nodes"
 
 // SayNode writes what a node says of itself. What it said later stays.

@@ -114,6 +114,8 @@ func (n *node) start(ctx context.Context) error {
 	if n.ingest, err = ingest.Open(ingest.Config{
 		Dir:      n.config.data,
 		Store:    n.database.queries,
+		Ledger:   n.database.queries,
+		Peers:    n.database.queries,
 		Snapshot: n.directory.Snapshot,
 		Now:      time.Now,
 		Logger:   n.logger,
@@ -128,6 +130,7 @@ func (n *node) start(ctx context.Context) error {
 		Snapshot: n.directory.Snapshot,
 		Flush:    n.ingest.Flush,
 		Gate:     n.ingest.Gate(),
+		Doubled:  n.ingest,
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,

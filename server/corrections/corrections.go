@@ -23,6 +23,7 @@ type Config struct {
 	Snapshot func() *access.Snapshot     // for rates
 	Flush    func(context.Context) error // stores what this node acknowledged; nil: nothing to
 	Gate     *ingest.Gate                // before the ledger; nil: nobody else closes it
+	Doubled  Doubled                     // what other nodes accepted as well; nil: nobody knows
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer // nil: nobody looks
@@ -36,8 +37,8 @@ type Corrector struct {
 	mu    sync.Mutex
 	turns map[uuid.UUID]chan struct{} // of each organization that was corrected here; capacity 1
 
-	cancel context.CancelFunc // ends the keeper
-	done   chan struct{}
+	cancel context.CancelFunc // ends the keeper and the sweep
+	work   sync.WaitGroup
 }
 
 // correctTimeout bounds one correction, waiting for others of the organization's included.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
@@ -24,6 +25,13 @@ func (d *draft) replace(current schema.Event, next *schema.Event, now time.Time)
 	if next != nil {
 		d.entries = ingest.AppendEvent(d.entries, next)
 	}
+	d.events++
+}
+
+// takeBack adds the reversal of a copy of an event.
+func (d *draft) takeBack(extra queries.Copy, now time.Time) {
+	reversal := reversalOf(extra.Event, now)
+	d.entries = ingest.AppendCopy(d.entries, &reversal, extra.Origin)
 	d.events++
 }
 

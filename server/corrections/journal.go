@@ -172,8 +172,14 @@ func (c *Corrector) insert(ctx context.Context, row queries.Correction) (bool, e
 func (c *Corrector) apply(ctx context.Context, row queries.Correction) error {
 	token := fmt.Sprintf("correction:%s:%d", row.Organization, row.Number)
 	var batch queries.EventBatch
-	if err := ingest.ReadEvents(row.Entries, func(e *schema.Event) error {
-		batch.Append(e, schema.CorrectionsNode(row.Organization), row.Number)
+	own := queries.Origin{
+		Node: schema.CorrectionsNode(row.Organization), Sequence: row.Number,
+	}
+	if err := ingest.ReadEvents(row.Entries, func(e *schema.Event, of queries.Origin) error {
+		if of == (queries.Origin{}) {
+			of = own
+		}
+		batch.Append(e, of.Node, of.Sequence)
 		return nil
 	}); err != nil {
 		return final{fmt.Errorf("correction %d of organization %s: %w",

@@ -19,14 +19,15 @@ const keepShare = 20
 // finishTimeout bounds the keeper's work for one organization in one pass.
 const finishTimeout = 15 * time.Second
 
-// Start finishes corrections that a crash left open, on this node or another, until Stop.
+// Start finishes corrections that a crash left open, on this node or another, and takes back what
+// two nodes accepted, until Stop.
 func (c *Corrector) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel, c.done = cancel, make(chan struct{})
-	go func() {
-		defer close(c.done)
-		c.keep(ctx)
-	}()
+	c.cancel = cancel
+	c.work.Go(func() { c.keep(ctx) })
+	if c.cfg.Doubled != nil {
+		c.work.Go(func() { c.sweeps(ctx) })
+	}
 }
 
 // Stop ends what Start began, if it did. What it was finishing is finished after the next Start.
@@ -35,7 +36,7 @@ func (c *Corrector) Stop() {
 		return
 	}
 	c.cancel()
-	<-c.done
+	c.work.Wait()
 }
 
 func (c *Corrector) keep(ctx context.Context) {

@@ -8,6 +8,7 @@ type metrics struct {
 	made      prometheus.Counter
 	conflicts prometheus.Counter
 	open      prometheus.Gauge
+	swept     prometheus.Counter
 }
 
 // newMetrics registers with r unless it is nil. Two Correctors on one registry are a mistake of
@@ -26,9 +27,13 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "meterhouse_corrections_open",
 			Help: "Organizations with a correction that is written and not applied.",
 		}),
+		swept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meterhouse_duplicates_swept_total",
+			Help: "Copies of events that two nodes accepted, taken back by this node.",
+		}),
 	}
 	if r != nil {
-		r.MustRegister(m.made, m.conflicts, m.open)
+		r.MustRegister(m.made, m.conflicts, m.open, m.swept)
 	}
 	return m
 }

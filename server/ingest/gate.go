@@ -47,7 +47,15 @@ func (g *Gate) Close(ctx context.Context) error {
 	return err
 }
 
-// Open ends what Close began.
+// Shut lets nobody in from now on and reports whether nobody is inside: Close without the waiting.
+func (g *Gate) Shut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	return g.inside == 0
+}
+
+// Open ends what Close or Shut began.
 func (g *Gate) Open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

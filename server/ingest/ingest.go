@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
@@ -34,6 +33,7 @@ type Store interface {
 type Config struct {
 	Dir      string // the node's data directory; the log lives in its folder wal
 	Store    Store
+	Peers    Peers                   // where the other nodes are met; nil: there are none
 	Ledger   Ledger                  // the same; nil: a token is trusted, however old
 	Snapshot func() *access.Snapshot // for rates
 	Now      func() time.Time
@@ -85,6 +85,8 @@ type Ingest struct {
 	metrics *metrics
 	next    uint64 // sequence of the next event, as recovered
 
+	keysBytes int64 // of the log since the keys were last told to save; the committer's
+
 	stopping sync.RWMutex // held for reading while a Record may send to queue
 	stopped  bool
 	queue    chan *request
@@ -96,6 +98,7 @@ type Ingest struct {
 
 	committerDone chan struct{}
 	batcher       *batcher
+	peers         *peers
 }
 
 // queueMax is how many requests may wait for an fsync: as many as there may be connections.
@@ -108,9 +111,7 @@ func Open(c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := keys.Open(keys.Config{
-		Dir: filepath.Join(c.Dir, "keys"), Window: c.Window, Now: c.Now, Logger: c.Logger,
-	})
+	known, err := openKeys(c, log)
 	if err != nil {
 		return nil, errors.Join(err, log.close())
 	}
@@ -125,12 +126,13 @@ func Open(c Config) (*Ingest, error) {
 	in.accounts.perMinute = c.Limit
 	in.requests.New = func() any { return &request{done: make(chan struct{}, 1)} }
 	in.batcher = newBatcher(in)
+	in.peers = newPeers(in)
 	if err := in.recover(); err != nil {
-		return nil, errors.Join(err, log.close())
+		return nil, errors.Join(err, known.Close(), log.close())
 	}
 	if c.Metrics != nil {
 		if err := in.metrics.register(c.Metrics, in); err != nil {
-			return nil, errors.Join(err, log.close())
+			return nil, errors.Join(err, known.Close(), log.close())
 		}
 	}
 	return in, nil
@@ -142,8 +144,11 @@ func (in *Ingest) Gate() *Gate { return &in.gate }
 // Node returns the id of this node's log: with a sequence, it names an event for ever.
 func (in *Ingest) Node() uuid.UUID { return in.log.node }
 
-// Start starts committing and batching.
+// Start starts committing and batching. Where there are other nodes it takes the few seconds first
+// in which most of what they accepted is learned.
 func (in *Ingest) Start() {
+	in.keys.Start()
+	in.peers.start()
 	c := &committer{ingest: in, next: in.next}
 	go func() {
 		defer close(in.committerDone)
@@ -164,7 +169,9 @@ func (in *Ingest) Stop(ctx context.Context) error {
 	close(in.queue)
 	in.stopping.Unlock()
 	<-in.committerDone
+	in.flushKeys(ctx)
 	in.batcher.stop(ctx)
+	in.peers.stop(ctx)
 	if left := in.Pending(); left > 0 {
 		in.cfg.Logger.Warn("events stay in the log until the next start", "events", left)
 	}
@@ -180,6 +187,9 @@ func (in *Ingest) Ready() error {
 func (in *Ingest) ready(a *account) error {
 	if in.broken.Load() != nil {
 		return errBroken()
+	}
+	if in.keys.Full() {
+		return errKeysFull()
 	}
 	return in.admit(a)
 }
@@ -372,34 +382,21 @@ func (in *Ingest) recover() error {
 	if err != nil {
 		return err
 	}
-	in.next = 1
+	in.log.damage = in.lostEvents
+	in.next = in.log.next
 	last := in.log.last
-	if last > 0 && p.Stored >= last {
-		e, _, err := in.log.read(last)
-		if err != nil {
-			return err
-		}
-		in.next = e.next()
-	}
 	in.batcher.recovered(p)
-	var event schema.Event
+	if err := in.knowStored(p.Stored); err != nil {
+		return err
+	}
 	for index := p.Stored + 1; index <= last; index++ {
 		e, size, err := in.log.read(index)
 		if err != nil {
 			return err
 		}
-		r := reader{rest: e.events}
-		for range e.count {
-			keyed, err := r.event(&event)
-			if err != nil {
-				return fmt.Errorf("log: entry %d: %w", index, err)
-			}
-			if keyed {
-				in.keys.Add(event.ID, event.IngestTime)
-			}
+		if err := in.know(index, e, size); err != nil {
+			return err
 		}
-		in.keys.Committed(index)
-		in.next = e.next()
 		in.batcher.committed(index, int64(size), int64(e.count))
 	}
 	if n := in.Pending(); n > 0 {

@@ -20,6 +20,7 @@ type metrics struct {
 	insert         prometheus.Histogram
 	insertFailures prometheus.Counter
 	eventsAside    prometheus.Counter
+	damaged        prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -45,6 +46,8 @@ func newMetrics() *metrics {
 		batches:   counter("batches_total", "Batches stored in ClickHouse."),
 		batchRows: histogram("batch_rows", "Rows of a stored batch.", 1, 4, 11),
 		insert:    histogram("batch_insert_seconds", "One successful insert.", 1e-3, 2, 16),
+		damaged: counter("log_damaged_events_total",
+			"Acknowledged events whose bytes in the log were destroyed before they were stored."),
 		insertFailures: counter("batch_insert_failures_total",
 			"Inserts that failed and were or will be tried again."),
 		eventsAside: counter("events_aside_total", "Events set aside with a refused batch."),
@@ -58,11 +61,15 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 	}
 	for _, c := range append(keysMetrics(in.keys),
 		m.accepted, m.duplicates, m.rejected, m.refused, m.unpriced, m.fsync, m.groupEvents,
-		m.batches, m.batchRows, m.insert, m.insertFailures, m.eventsAside,
+		m.batches, m.batchRows, m.insert, m.insertFailures, m.eventsAside, m.damaged,
 		gauge("batches_aside", "Batches set aside: they wait for `meterhouse replay`.",
 			func() float64 { return float64(countAside(in.cfg.Dir)) }),
 		gauge("log_pending_events", "Durable events not yet in ClickHouse.",
 			func() float64 { return float64(in.Pending()) }),
+		gauge("peers", "Other nodes that run.", in.peers.others),
+		gauge("duplicates_swept_lag_seconds",
+			"Age of what other nodes had stored when it was last free of duplicates.",
+			in.peers.sweptLag),
 		gauge("log_pending_bytes", "Log bytes not yet in ClickHouse.",
 			func() float64 { return float64(in.batcher.bytes.Load()) }),
 	) {

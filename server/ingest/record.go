@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -20,6 +21,7 @@ const (
 	flagAgent
 	flagChargeable
 	flagCorrection // a revision and an entry other than the first record
+	flagOrigin     // after all of it, the node and sequence of the copy that is taken back
 )
 
 // Flags of an encoded measurement.
@@ -123,16 +125,27 @@ func appendInt128(dst []byte, x schema.Int128) []byte {
 // AppendEvent appends e's encoding in the log: how a correction is kept until it is applied.
 func AppendEvent(dst []byte, e *schema.Event) []byte { return appendEvent(dst, e) }
 
-// ReadEvents hands each of the events that AppendEvent wrote to each, whose error ends it. The event
-// is valid during the call.
-func ReadEvents(data string, each func(*schema.Event) error) error {
+// AppendCopy appends the reversal of a copy of an event, with the origin of the copy: the ledger
+// tells by it which copy is taken back.
+func AppendCopy(dst []byte, e *schema.Event, of queries.Origin) []byte {
+	start := len(dst)
+	dst = appendEvent(dst, e)
+	dst[start] |= flagOrigin
+	dst = append(dst, of.Node[:]...)
+	return binary.AppendUvarint(dst, of.Sequence)
+}
+
+// ReadEvents hands each of the events that AppendEvent and AppendCopy wrote to each, whose error
+// ends it: those of AppendCopy with their origin, others with a zero one. The event is valid during
+// the call.
+func ReadEvents(data string, each func(e *schema.Event, of queries.Origin) error) error {
 	r := reader{rest: data}
 	var e schema.Event
 	for r.rest != "" {
 		if _, err := r.event(&e); err != nil {
 			return err
 		}
-		if err := each(&e); err != nil {
+		if err := each(&e, r.origin); err != nil {
 			return err
 		}
 	}
@@ -141,8 +154,9 @@ func ReadEvents(data string, each func(*schema.Event) error) error {
 
 // reader decodes one entry's events. Its first error sticks. Strings alias the entry.
 type reader struct {
-	rest string
-	bad  bool
+	rest   string
+	bad    bool
+	origin queries.Origin // of the event that was read last; zero: it has none
 }
 
 func (r *reader) fail() { r.bad, r.rest = true, "" }
@@ -236,6 +250,10 @@ func (r *reader) event(e *schema.Event) (keyed bool, err error) {
 	e.Chargeable = flags&flagChargeable != 0
 	for range r.byte() {
 		e.Measurements = append(e.Measurements, r.measurement())
+	}
+	r.origin = queries.Origin{}
+	if flags&flagOrigin != 0 {
+		r.origin = queries.Origin{Node: r.uuid(), Sequence: r.uvarint()}
 	}
 	if r.bad {
 		return false, errRecord

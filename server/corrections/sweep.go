@@ -1,0 +1,184 @@
+package corrections
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/queries"
+)
+
+// SweepActor and SweepReason stand in the journal for what the sweep takes back.
+const (
+	SweepActor  = "meterhouse"
+	SweepReason = "the same key was accepted by two nodes"
+)
+
+// Doubled knows which events other nodes accepted as well. *ingest.Ingest is one.
+type Doubled interface {
+	// Doubled takes the events that may be in the ledger twice, as of a moment.
+	Doubled() (events []queries.NodeKey, asOf time.Time)
+	// Swept says that those of a moment were swept.
+	Swept(asOf time.Time)
+	// Eldest reports whether this of all nodes should look for what nobody told of.
+	Eldest() bool
+}
+
+const (
+	sweepInterval = time.Second
+	sweepTimeout  = time.Minute // of one correction
+	sweepPage     = 200         // events of one correction
+	// searchInterval is how often the whole window is searched for what no node was told of: the
+	// last batch of a node that never came back, or events that were set aside and replayed.
+	searchInterval = time.Hour
+	searchFirst    = 2 * time.Minute // after the start
+)
+
+// sweeps takes back the second copies of events that two nodes accepted. What it could not sweep it
+// keeps and tries again.
+func (c *Corrector) sweeps(ctx context.Context) {
+	var waiting []queries.NodeKey
+	var asOf time.Time
+	failing, search := false, c.cfg.Now().Add(searchFirst)
+	for {
+		if len(waiting) == 0 {
+			waiting, asOf = c.cfg.Doubled.Doubled()
+		}
+		began := c.cfg.Now()
+		_, err := c.sweep(ctx, waiting)
+		if err == nil {
+			waiting = nil
+			c.cfg.Doubled.Swept(asOf)
+		}
+		if err == nil && !began.Before(search) && c.cfg.Doubled.Eldest() {
+			search = c.cfg.Now().Add(searchInterval)
+			_, err = c.Search(ctx)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			c.cfg.Logger.Warn("duplicates were not swept, trying again", "error", err)
+		case err == nil && failing:
+			c.cfg.Logger.Info("duplicates are swept again")
+		}
+		failing = err != nil
+		if !rest(ctx, max(sweepInterval, keepShare*c.cfg.Now().Sub(began))) {
+			return
+		}
+	}
+}
+
+// rest returns false when ctx ended first.
+func rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Search looks at every key of the window and takes back all copies of an event but one, whoever
+// accepted them. It returns how many it took back. It takes its time: a twentieth of it is work.
+func (c *Corrector) Search(ctx context.Context) (int, error) {
+	sum := 0
+	err := c.cfg.Queries.DoubledKeys(ctx, func(found []queries.NodeKey, took time.Duration) error {
+		n, err := c.sweep(ctx, found)
+		sum += n
+		if err != nil {
+			return err
+		}
+		if took > sweepInterval && !rest(ctx, keepShare*took) {
+			return ctx.Err()
+		}
+		return nil
+	})
+	return sum, err
+}
+
+// sweep takes back all copies but one of those of some events that have several, and returns how
+// many. Two nodes may sweep one event at once: each looks again before it claims its correction.
+func (c *Corrector) sweep(ctx context.Context, events []queries.NodeKey) (int, error) {
+	sum := 0
+	for len(events) > 0 {
+		page := events[:min(len(events), queries.DoubledEventsMax)]
+		events = events[len(page):]
+		ids := make([]uuid.UUID, len(page))
+		for i, e := range page {
+			ids[i] = e.Event
+		}
+		doubled, err := c.cfg.Queries.DoubledEvents(ctx, ids)
+		if err != nil {
+			return sum, err
+		}
+		of := make(map[uuid.UUID][]queries.DoubledEvent)
+		for _, d := range doubled {
+			of[d.Organization] = append(of[d.Organization], d)
+		}
+		for organization, all := range of {
+			n, err := c.sweepOrganization(ctx, organization, all)
+			sum += n
+			if err != nil {
+				return sum, err
+			}
+		}
+	}
+	return sum, nil
+}
+
+func (c *Corrector) sweepOrganization(
+	ctx context.Context, organization uuid.UUID, all []queries.DoubledEvent,
+) (int, error) {
+	sum := 0
+	for len(all) > 0 {
+		page := all[:min(len(all), sweepPage)]
+		all = all[len(page):]
+		n, err := c.takeBack(ctx, organization, page)
+		sum += n
+		if err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// takeBack makes one correction of what is to be taken back of some events, if anything is.
+func (c *Corrector) takeBack(
+	ctx context.Context, organization uuid.UUID, events []queries.DoubledEvent,
+) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
+	defer cancel()
+	p := queries.DoubledParams{Organization: organization}
+	for _, d := range events {
+		p.Events = append(p.Events, d.Event)
+		p.Times = append(p.Times, d.Times...)
+	}
+	// Most of what is asked about was taken back before, by another node: no journal for that.
+	if extra, err := c.cfg.Queries.ExtraCopies(ctx, p); err != nil || len(extra) == 0 {
+		return 0, err
+	}
+	copies := 0
+	made, err := c.write(ctx, job{
+		organization: organization, actor: SweepActor, reason: SweepReason,
+		build: func(ctx context.Context, now time.Time) (draft, error) {
+			var d draft
+			extra, err := c.cfg.Queries.ExtraCopies(ctx, p)
+			for _, e := range extra {
+				d.takeBack(e, now)
+			}
+			copies = len(extra)
+			return d, err
+		},
+	})
+	if err != nil || !made {
+		return 0, err
+	}
+	c.metrics.swept.Add(float64(copies))
+	c.cfg.Logger.Info("copies of events that two nodes accepted were taken back",
+		"organization", organization, "copies", copies)
+	return copies, nil
+}
