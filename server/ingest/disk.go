@@ -55,6 +55,7 @@ func openSegment(dir, name string) (*segmentFile, error) {
 		return nil, err
 	}
 	s := &segmentFile{File: f, dir: dir, size: info.Size()}
+	s.ended = name == checkpointName // which is written back and forth
 	s.free.L = &s.mu
 	return s, nil
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/metadb"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -43,6 +42,11 @@ func sealEntry(buf []byte, first uint64, count uint32) {
 	binary.LittleEndian.PutUint32(buf[1:], crc32.Checksum(buf[5:], castagnoli))
 }
 
+// entryBounds returns a sealed entry's first sequence and count.
+func entryBounds(data []byte) (first, count uint64) {
+	return binary.LittleEndian.Uint64(data[5:]), uint64(binary.LittleEndian.Uint32(data[13:]))
+}
+
 // openEntry checks and takes apart what sealEntry made. raft-wal's own checksums cover a torn tail,
 // not a bit that flipped later.
 func openEntry(data []byte) (entry, error) {
@@ -55,31 +59,31 @@ func openEntry(data []byte) (entry, error) {
 	if crc32.Checksum(data[5:], castagnoli) != binary.LittleEndian.Uint32(data[1:]) {
 		return entry{}, errors.New("log entry: checksum does not match, the disk changed its bytes")
 	}
-	return entry{
-		first:  binary.LittleEndian.Uint64(data[5:]),
-		count:  uint64(binary.LittleEndian.Uint32(data[13:])),
-		events: string(data[entryHeader:]),
-	}, nil
+	first, count := entryBounds(data)
+	return entry{first: first, count: count, events: string(data[entryHeader:])}, nil
 }
 
 // next returns the sequence after the entry's last event.
 func (e entry) next() uint64 { return e.first + e.count }
 
-var nodeKey = []byte("node")
-
-// logFile is the node's write-ahead log: raft-wal, opened again after a failure. Append is called
-// by one goroutine; everything else by any.
+// logFile is the node's write-ahead log: raft-wal, opened again after a failure, over segments and
+// a checkpoint that may be damaged. Append is called by one goroutine; everything else by any.
 type logFile struct {
 	dir    string
 	disk   types.VFS
 	logger *slog.Logger
 	lock   *os.File
+	damage func(lostRun) // is told of lost entries that were not stored, once each
 
 	mu   sync.RWMutex // held for writing only to replace wal
 	wal  *wal.WAL
-	meta *metadb.BoltMetaDB // the wal's own; its Close leaves it open and locked
+	meta *checkpoint
 	node uuid.UUID
 	last uint64 // index of the newest acknowledged entry
+	next uint64 // sequence of the event after it
+
+	lostMu sync.Mutex
+	lost   []lostRun
 }
 
 // openLog opens or creates the log in dir and refuses a directory that another process has open.
@@ -95,18 +99,30 @@ func openLog(dir string, disk types.VFS, logger *slog.Logger) (*logFile, error) 
 		lock.Close()
 		return nil, fmt.Errorf("log: %s is in use by another process", dir)
 	}
-	l := &logFile{dir: dir, disk: disk, logger: logger, lock: lock}
-	if err := l.open(); err != nil {
+	l := &logFile{dir: dir, disk: disk, logger: logger, lock: lock, damage: func(lostRun) {}}
+	if err := l.open(0); err != nil {
 		lock.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
-func (l *logFile) open() error {
-	meta := &metadb.BoltMetaDB{}
+// open opens the log; entries up to floor are known to have been acknowledged.
+func (l *logFile) open(floor uint64) error {
+	meta, err := openCheckpoint(l.dir, l.disk)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	r := &repair{
+		filer:  &filer{segment.NewFiler(l.dir, l.disk), l.dir, l.disk, meta},
+		meta:   meta,
+		logger: l.logger,
+	}
+	if err := r.run(floor); err != nil {
+		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
+	}
 	w, err := wal.Open(l.dir, wal.WithLogger(hclog.NewNullLogger()), wal.WithMetaStore(meta),
-		wal.WithSegmentFiler(segment.NewFiler(l.dir, l.disk)))
+		wal.WithSegmentFiler(r.filer))
 	if err != nil {
 		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
 	}
@@ -117,9 +133,31 @@ func (l *logFile) open() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("log: %w", err), w.Close(), meta.Close())
 	}
-	l.wal, l.meta, l.last = w, meta, last
+	l.wal, l.meta, l.last = w, meta, max(last, r.last)
+	l.next = max(l.next, meta.next.Load(), r.next, 1)
+	meta.last.Store(l.last)
+	for index := l.last; index > 0; index-- {
+		e, _, err := l.get(index)
+		if err == nil {
+			l.next = max(l.next, e.next())
+			break
+		}
+		if !errors.Is(err, types.ErrCorrupt) {
+			break
+		}
+	}
+	if r.made {
+		l.next += skipped
+	}
+	meta.next.Store(l.next)
 	return nil
 }
+
+// skipped is how many sequences are left out when nobody knows how far the log went: more than a
+// segment that is missing can have had.
+const skipped = 1 << 21
+
+var nodeKey = []byte("node")
 
 // nodeOf returns the id this log was given when it was made. It lives and dies with the log, so
 // that sequences, which start over with a new log, are never repeated under one node.
@@ -140,21 +178,23 @@ func nodeOf(w *wal.WAL) (uuid.UUID, error) {
 func (l *logFile) reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	acknowledged := l.last
+	acknowledged, next := l.last, l.next
 	if err := errors.Join(l.wal.Close(), l.meta.Close()); err != nil {
 		l.logger.Warn("log did not close cleanly", "error", err)
 	}
-	if err := l.open(); err != nil {
-		l.last = acknowledged
+	if err := l.open(acknowledged); err != nil {
+		l.last, l.next = acknowledged, next
 		return err
 	}
 	if l.last > acknowledged {
 		if err := l.wal.DeleteRange(acknowledged+1, l.last); err != nil {
-			l.last = acknowledged
+			l.last, l.next = acknowledged, next
 			return fmt.Errorf("log: cut off unacknowledged entries: %w", err)
 		}
-		l.last = acknowledged
+		l.last, l.next = acknowledged, next
 	}
+	l.meta.last.Store(l.last)
+	l.meta.next.Store(l.next)
 	return nil
 }
 
@@ -169,19 +209,38 @@ func (l *logFile) append(data []byte) (uint64, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	index := l.last + 1
-	if err := l.wal.StoreLog(&raft.Log{Index: index, Data: data}); err != nil {
+	err := l.wal.StoreLog(&raft.Log{Index: index, Data: data, Extensions: l.node[:]})
+	if err != nil {
 		return 0, fmt.Errorf("log: append: %w", err)
 	}
-	l.last = index
+	first, count := entryBounds(data)
+	l.last, l.next = index, first+count
+	l.meta.last.Store(l.last)
+	l.meta.next.Store(l.next)
 	return index, nil
 }
 
-// read returns the entry at an index and its size in bytes.
+// read returns the entry at an index and its size in bytes. An entry that is lost has no events,
+// and stands between the sequences of its neighbours.
 func (l *logFile) read(index uint64) (entry, int, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
+	e, size, err := l.get(index)
+	if errors.Is(err, types.ErrCorrupt) {
+		return entry{first: l.lostAt(index).first}, 0, nil
+	}
+	return e, size, err
+}
+
+// get is read for who holds mu. What is lost is types.ErrCorrupt.
+func (l *logFile) get(index uint64) (entry, int, error) {
 	var r raft.Log
 	if err := l.wal.GetLog(index, &r); err != nil {
+		first, _ := l.wal.FirstIndex()
+		if errors.Is(err, types.ErrNotFound) && first > 0 && index > first &&
+			index <= l.meta.last.Load() {
+			err = types.ErrCorrupt // between segments, where one is missing
+		}
 		return entry{}, 0, fmt.Errorf("log: read entry %d: %w", index, err)
 	}
 	e, err := openEntry(r.Data)
@@ -189,6 +248,14 @@ func (l *logFile) read(index uint64) (entry, int, error) {
 		return entry{}, 0, fmt.Errorf("log: entry %d: %w", index, err)
 	}
 	return e, len(r.Data), nil
+}
+
+// doubted reports whether an entry may be in the ledger although no progress says so.
+func (l *logFile) doubted(index uint64) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	b, _ := l.meta.GetStable(doubtedKey)
+	return len(b) == 8 && index <= binary.LittleEndian.Uint64(b)
 }
 
 // truncate gives back the space of entries up to and including index.

@@ -1,0 +1,132 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft-wal/segment"
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// lostRun is entries, one after the other, that cannot be read any more: what stood there was
+// acknowledged and its bytes are destroyed.
+type lostRun struct {
+	from, to    uint64 // indexes of the log
+	first, last uint64 // sequences; last < first: it is not known how many there were
+	bytes       [][]byte
+}
+
+// events returns how many events were lost, as far as that is known.
+func (r lostRun) events() uint64 { return r.last + 1 - r.first }
+
+// lostAt returns the run of lost entries that has an index, and tells of it when it is new.
+func (l *logFile) lostAt(index uint64) lostRun {
+	l.lostMu.Lock()
+	defer l.lostMu.Unlock()
+	for _, r := range l.lost {
+		if r.from <= index && index <= r.to {
+			return r
+		}
+	}
+	r := l.measure(index)
+	l.lost = append(l.lost, r)
+	if n := len(l.lost); n > 1000 {
+		l.lost = l.lost[n-1000:]
+	}
+	l.damage(r)
+	return r
+}
+
+// measure finds the readable entries around a lost one: what is between their sequences is lost.
+func (l *logFile) measure(index uint64) lostRun {
+	r := lostRun{from: index, to: index}
+	before := false
+	for ; ; r.from-- {
+		e, _, err := l.get(r.from - 1)
+		if err == nil {
+			r.first, before = e.next(), true
+		}
+		if !errors.Is(err, types.ErrCorrupt) {
+			break
+		}
+	}
+	next := l.meta.next.Load()
+	for last := l.meta.last.Load(); r.to < last; r.to++ {
+		e, _, err := l.get(r.to + 1)
+		if err == nil {
+			next = e.first
+		}
+		if !errors.Is(err, types.ErrCorrupt) {
+			break
+		}
+	}
+	if !before {
+		r.first = next // nothing says where the run began
+	}
+	r.last = next - 1
+	r.bytes = l.remains(r)
+	return r
+}
+
+// remainsMax bounds how much of what is left of lost entries is kept.
+const remainsMax = 16 << 20
+
+// remains returns what stands where lost entries were.
+func (l *logFile) remains(r lostRun) (parts [][]byte) {
+	state, _ := l.meta.Load(l.dir) // it has no error
+	size := int64(0)
+	for _, info := range state.Segments {
+		if info.BaseIndex > r.to || info.MaxIndex != 0 && info.MaxIndex < r.from {
+			continue
+		}
+		file, err := l.disk.OpenReader(l.dir, segment.FileName(info))
+		if err != nil {
+			continue // missing: nothing remains
+		}
+		scan, _ := scanSegment(file, nil)
+		for _, b := range scan.bad {
+			n := min(b.to-b.from, remainsMax-size)
+			if b.behind+1 < r.from && b.behind != 0 || b.behind > r.to || n <= 0 {
+				continue
+			}
+			part := make([]byte, n)
+			if _, err := file.ReadAt(part, b.from); err == nil {
+				parts = append(parts, part)
+				size += n
+			}
+		}
+		file.Close()
+	}
+	return parts
+}
+
+// lostEvents tells the operator, in the log, in a metric and in the folder aside.
+func (in *Ingest) lostEvents(r lostRun) {
+	if in.batcher.storedUpTo() >= r.to {
+		in.cfg.Logger.Warn("entries of the log that are stored cannot be read any more; nothing is "+
+			"lost; check the disk", "entries", fmt.Sprintf("%d-%d", r.from, r.to))
+		return
+	}
+	in.metrics.damaged.Add(float64(r.events()))
+	what := "entries of the log cannot be read: the disk changed or lost their bytes"
+	path, err := setAside(in.cfg.Dir, SetAside{
+		Kind: KindDamage, Node: in.Node(), First: r.first, Last: r.last, Events: r.events(),
+		Error: fmt.Sprintf("%s (entries %d-%d)", what, r.from, r.to), At: in.cfg.Now().UTC(),
+	}, r.bytes)
+	attrs := []any{
+		"events", r.events(), "sequences", fmt.Sprintf("%d-%d", r.first, r.last), "file", path,
+	}
+	if err != nil {
+		attrs = append(attrs, "not_kept", err)
+	}
+	in.cfg.Logger.Error("the log is damaged: acknowledged events are lost, all others are stored; "+
+		"check the disk, run `meterhouse verify`, and have the clients send again what they sent "+
+		"last before the file's time", attrs...)
+}
+
+// storedUpTo returns the index of the newest stored entry.
+func (b *batcher) storedUpTo() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.progress.Stored
+}
