@@ -27,6 +27,12 @@ type Found struct {
 	From, To time.Time // the range of the batch's event times
 }
 
+// Days returns the UTC days of the batch's events: the first, and the one after the last.
+func (f Found) Days() (from, to time.Time) {
+	const day = 24 * time.Hour
+	return f.From.UTC().Truncate(day), f.To.UTC().Add(day - 1).Truncate(day)
+}
+
 // Replay stores a batch that was set aside and removes its file. It may run beside a serve, twice,
 // and again after it was interrupted; what the ledger has is not sent again. An error leaves the
 // file as it is.

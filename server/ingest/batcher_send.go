@@ -63,9 +63,10 @@ func (b *batcher) sendLate(f *batch, token string) error {
 	}
 	b.accepted.Add(1)
 	if found.Events > 0 {
+		from, to := found.Days()
 		b.in.cfg.Logger.Error("the ledger had a batch whose insert was never answered; whether the "+
 			"rollups have it `meterhouse verify` says, and `meterhouse rebuild` mends them",
-			"events", found.Events, "from", found.From, "to", found.To)
+			"events", found.Events, "from", from, "to", to)
 	}
 	return nil
 }
