@@ -140,6 +140,14 @@ func TestOneCopyStays(t *testing.T) {
 	c.put(reversed(late), "node 2", 1)
 	c.shows([]string{"0 first true"}, nil)
 
+	c = newCopies(t, q, "a forgotten key is another event's")
+	const days = 24 * 60
+	c.put(c.copy(-36*days, "first"), "node 1", 1)
+	c.put(c.copy(-35*days, "late"), "node 2", 1)
+	c.put(c.copy(0, "again"), "node 1", 2)
+	c.put(c.copy(1, "again, late"), "node 2", 2)
+	c.shows([]string{"0 first false"}, []string{"late 1", "again, late 2"})
+
 	c = newCopies(t, q, "one node may accept a key twice")
 	first = c.copy(0, "same")
 	c.put(first, "node 1", 1)

@@ -72,18 +72,38 @@ func (l *ledgerEvent) revisions() (all []Revision) {
 	return all
 }
 
-// extra returns the copies of the first record that are neither taken back nor the one that stays.
-// Only first records have copies: a correction is made once.
+// again is how long after a copy an event of the same key is another event: its key was forgotten.
+// Nodes know it to the second.
+const again = keyWindow - time.Minute
+
+// extra returns the copies of the first record that are neither taken back nor the one that stays:
+// one of those that were accepted while their key was known. Only first records have copies: a
+// correction is made once.
 func (l *ledgerEvent) extra() (all []Copy) {
 	if len(l.records) == 0 || l.records[0].Event.Revision != 0 {
 		return nil
 	}
 	to := l.sameRevision(0)
-	stays := l.stays(0, to)
-	for i, r := range l.records[:to] {
-		if i != stays && !l.takenBack(r) {
-			all = append(all, r.Copy)
+	corrected := -1
+	if _, ok := l.corrected(0); ok {
+		corrected = l.stays(0, to)
+	}
+	for from := 0; from < to; {
+		end := from + 1
+		for end < to && l.records[end].Event.IngestTime.Sub(
+			l.records[end-1].Event.IngestTime) < again {
+			end++
 		}
+		stays := corrected
+		if stays < from || stays >= end {
+			stays = l.stays(from, end)
+		}
+		for i := from; i < end; i++ {
+			if i != stays && !l.takenBack(l.records[i]) {
+				all = append(all, l.records[i].Copy)
+			}
+		}
+		from = end
 	}
 	return all
 }

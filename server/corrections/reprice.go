@@ -138,21 +138,64 @@ func (r *repricing) read(
 	if err != nil {
 		return page{}, err
 	}
-	read := page{last: last, more: more}
+	var old, new []schema.Event
 	for _, e := range events {
 		next, differs, err := repriced(r.rates, e)
 		if err != nil {
 			return page{}, final{fmt.Errorf("event %s of organization %s: %w",
 				e.ID, e.Organization, err)}
 		}
-		if !differs {
-			continue
+		if differs {
+			follow(&next, e, now)
+			old, new = append(old, e), append(new, next)
 		}
-		follow(&next, e, now)
-		read.replace(e, &next, now)
-		read.rows = append(read.rows, rowOf(e, next))
+	}
+	extra, err := r.extra(ctx, old)
+	if err != nil {
+		return page{}, err
+	}
+	read := page{last: last, more: more}
+	for i, e := range old {
+		if !extra(e) {
+			read.replace(e, &new[i], now)
+			read.rows = append(read.rows, rowOf(e, new[i]))
+		}
 	}
 	return read, nil
+}
+
+// extra returns what tells whether an event is a copy that the sweep will take back: a page need not
+// hold the other one, which may have happened at another time.
+func (r *repricing) extra(
+	ctx context.Context, events []schema.Event,
+) (func(schema.Event) bool, error) {
+	ids := make([]uuid.UUID, len(events))
+	for i, e := range events {
+		ids[i] = e.ID
+	}
+	copies := make(map[uuid.UUID][]schema.Event)
+	for page := range slices.Chunk(ids, queries.DoubledEventsMax) {
+		doubled, err := r.c.cfg.Queries.DoubledEvents(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for some := range slices.Chunk(doubled, sweepPage) {
+			found, err := r.c.cfg.Queries.ExtraCopies(ctx,
+				doubledParams(some[0].Organization, some))
+			if err != nil {
+				return nil, err
+			}
+			for _, extra := range found {
+				copies[extra.Event.ID] = append(copies[extra.Event.ID], extra.Event)
+			}
+		}
+	}
+	return func(e schema.Event) bool {
+		return slices.ContainsFunc(copies[e.ID], func(extra schema.Event) bool {
+			return e.Revision == 0 && e.IngestTime.Equal(extra.IngestTime) &&
+				e.Time.Equal(extra.Time) && same(e, extra)
+		})
+	}, nil
 }
 
 // repriced returns an event with costs by these rates where no client stated one, and whether that

@@ -152,11 +152,7 @@ func (c *Corrector) takeBack(
 ) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	p := queries.DoubledParams{Organization: organization}
-	for _, d := range events {
-		p.Events = append(p.Events, d.Event)
-		p.Times = append(p.Times, d.Times...)
-	}
+	p := doubledParams(organization, events)
 	// Most of what is asked about was taken back before, by another node: no journal for that.
 	if extra, err := c.cfg.Queries.ExtraCopies(ctx, p); err != nil || len(extra) == 0 {
 		return 0, err
@@ -181,4 +177,15 @@ func (c *Corrector) takeBack(
 	c.cfg.Logger.Info("copies of events that two nodes accepted were taken back",
 		"organization", organization, "copies", copies)
 	return copies, nil
+}
+
+func doubledParams(
+	organization uuid.UUID, events []queries.DoubledEvent,
+) queries.DoubledParams {
+	p := queries.DoubledParams{Organization: organization}
+	for _, d := range events {
+		p.Events = append(p.Events, d.Event)
+		p.Times = append(p.Times, d.Times...)
+	}
+	return p
 }
