@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -48,7 +49,8 @@ type Config struct {
 	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
 
-	disk      types.VFS     // where the log's segments are; tests put a failing one here
+	disk      types.VFS     // where the log is; tests put a failing one here
+	segment   int           // bytes of a segment of the log; default 64 MiB
 	nonce     func() uint64 // of a batch; random
 	poisonAge time.Duration // how long a batch is refused before it is doubted; default 30 s
 }
@@ -60,6 +62,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.BatchRowsMax, 50_000)
 	setDefault(&c.BatchAge, 400*time.Millisecond)
 	setDefault(&c.InsertTimeout, time.Minute)
+	setDefault(&c.segment, wal.DefaultSegmentSize)
 	setDefault(&c.poisonAge, 30*time.Second)
 	if c.disk == nil {
 		c.disk = newSegmentDisk()
@@ -107,7 +110,7 @@ const queueMax = 16_384
 // Open opens the node's log, and reads what of it ClickHouse does not have yet. It starts nothing.
 func Open(c Config) (*Ingest, error) {
 	c = c.withDefaults()
-	log, err := openLog(filepath.Join(c.Dir, "wal"), c.disk, c.Logger)
+	log, err := openLog(filepath.Join(c.Dir, "wal"), c)
 	if err != nil {
 		return nil, err
 	}

@@ -69,11 +69,12 @@ func (e entry) next() uint64 { return e.first + e.count }
 // logFile is the node's write-ahead log: raft-wal, opened again after a failure, over segments and
 // a checkpoint that may be damaged. Append is called by one goroutine; everything else by any.
 type logFile struct {
-	dir    string
-	disk   types.VFS
-	logger *slog.Logger
-	lock   *os.File
-	damage func(lostRun) // is told of lost entries that were not stored, once each
+	dir     string
+	disk    types.VFS
+	segment int // bytes after which the next one begins
+	logger  *slog.Logger
+	lock    *os.File
+	damage  func(lostRun) // is told of lost entries, once each
 
 	mu   sync.RWMutex // held for writing only to replace wal
 	wal  *wal.WAL
@@ -87,7 +88,7 @@ type logFile struct {
 }
 
 // openLog opens or creates the log in dir and refuses a directory that another process has open.
-func openLog(dir string, disk types.VFS, logger *slog.Logger) (*logFile, error) {
+func openLog(dir string, c Config) (*logFile, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("log: %w", err)
 	}
@@ -99,7 +100,10 @@ func openLog(dir string, disk types.VFS, logger *slog.Logger) (*logFile, error) 
 		lock.Close()
 		return nil, fmt.Errorf("log: %s is in use by another process", dir)
 	}
-	l := &logFile{dir: dir, disk: disk, logger: logger, lock: lock, damage: func(lostRun) {}}
+	l := &logFile{
+		dir: dir, disk: c.disk, segment: c.segment, logger: c.Logger, lock: lock,
+		damage: func(lostRun) {},
+	}
 	if err := l.open(0); err != nil {
 		lock.Close()
 		return nil, err
@@ -114,15 +118,16 @@ func (l *logFile) open(floor uint64) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	r := &repair{
-		filer:  &filer{segment.NewFiler(l.dir, l.disk), l.dir, l.disk, meta},
-		meta:   meta,
-		logger: l.logger,
+		filer:   &filer{segment.NewFiler(l.dir, l.disk), l.dir, l.disk, meta},
+		meta:    meta,
+		segment: uint32(l.segment),
+		logger:  l.logger,
 	}
 	if err := r.run(floor); err != nil {
 		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
 	}
 	w, err := wal.Open(l.dir, wal.WithLogger(hclog.NewNullLogger()), wal.WithMetaStore(meta),
-		wal.WithSegmentFiler(r.filer))
+		wal.WithSegmentFiler(r.filer), wal.WithSegmentSize(l.segment))
 	if err != nil {
 		return errors.Join(fmt.Errorf("log: %w", err), meta.Close())
 	}

@@ -27,9 +27,10 @@ var doubtedKey = []byte("doubted")
 // is sealed as it is, and read without its index; what follows goes to a new one. When the
 // checkpoint is lost it is made again from the segments.
 type repair struct {
-	filer  *filer
-	meta   *checkpoint
-	logger *slog.Logger
+	filer   *filer
+	meta    *checkpoint
+	segment uint32 // bytes of a new one
+	logger  *slog.Logger
 
 	last uint64 // index of the newest entry there was, lost or not
 	made bool   // the checkpoint was made from the segments
@@ -201,7 +202,7 @@ func (r *repair) settle(floor uint64) error {
 func (r *repair) begin(state types.PersistentState, base uint64) error {
 	state.Segments = append(slices.Clone(state.Segments), types.SegmentInfo{
 		ID: state.NextSegmentID, BaseIndex: base, MinIndex: base, Codec: wal.CodecBinaryV1,
-		CreateTime: time.Now(), SizeLimit: uint32(wal.DefaultSegmentSize),
+		CreateTime: time.Now(), SizeLimit: r.segment,
 	})
 	state.NextSegmentID++
 	return r.meta.CommitState(state)
@@ -210,7 +211,7 @@ func (r *repair) begin(state types.PersistentState, base uint64) error {
 // sealed returns a segment as one that is read without its index.
 func (r *repair) sealed(info types.SegmentInfo, last uint64) types.SegmentInfo {
 	info.Codec, info.IndexStart = wal.CodecBinaryV1, 0
-	info.SizeLimit = uint32(wal.DefaultSegmentSize)
+	info.SizeLimit = r.segment
 	info.MaxIndex, info.SealTime = last, time.Now()
 	return info
 }
