@@ -335,7 +335,7 @@ func TestEverythingIsStoredOnce(t *testing.T) {
 		}
 		return nil
 	}
-	for round := range 6 {
+	for round := range 4 {
 		c := l.config(dir, &tap{before: fails, after: fails})
 		c.BatchRowsMax, c.BatchAge = 1+r.IntN(40), 5*time.Millisecond
 		c.poisonAge = time.Minute
@@ -343,14 +343,14 @@ func TestEverythingIsStoredOnce(t *testing.T) {
 		in.Start()
 		refuse := []string{"consumption_monthly", "usage_events", "billable_hourly"}[round%3]
 		l.Exec("ALTER TABLE " + refuse + " ADD CONSTRAINT refuse CHECK 0")
-		for range 10 {
+		for range 6 {
 			mu.Lock()
 			n := 1 + r.IntN(20)
 			mu.Unlock()
 			l.record(in, "", n)
 		}
 		l.Exec("ALTER TABLE " + refuse + " DROP CONSTRAINT refuse")
-		for range 10 {
+		for range 6 {
 			mu.Lock()
 			n := 1 + r.IntN(20)
 			mu.Unlock()
