@@ -85,13 +85,17 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
 	}
+	for _, r := range rebuilds {
+		p := RebuildParams{From: from, To: to, Organizations: []uuid.UUID{id}}
+		all = append(all, Asked{Name: r.staging, Text: r.lacking.text, Args: r.lacking.bind(p)})
+	}
 	return all
 }
 
 // AllInserted returns the names of the files that insert.
 func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
-	names = append(names, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
+	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

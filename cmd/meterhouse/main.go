@@ -42,6 +42,7 @@ func commands() []command {
 		{"replay", "store what was set aside because the database refused it", replay},
 		{"reprice", "correct what was priced by rates that have changed since", reprice},
 		{"verify", "prove that the rollups equal the ledger", runVerify},
+		{"rebuild", "make the rollups of some days what the ledger says", rebuild},
 		{"version", "print the version", version},
 	}
 }

@@ -225,15 +225,15 @@ func textOfDifference(d queries.Difference) Finding {
 	}
 	f := finding(Rollup, "%s: organization %s, %s, %s: ledger %s, rollup %s, delta %s: run "+
 		"`meterhouse rebuild --table %s --from %s --to %s`", d.Table, d.Organization,
-		d.Period.Format(time.DateOnly), d.UsageType, textOfSums(d.Ledger), textOfSums(d.Rollup),
-		textOfSums(d.Rollup.Sub(d.Ledger)), d.Table, d.Period.Format(time.DateOnly),
+		d.Period.Format(time.DateOnly), d.UsageType, TextOfSums(d.Ledger), TextOfSums(d.Rollup),
+		TextOfSums(d.Rollup.Sub(d.Ledger)), d.Table, d.Period.Format(time.DateOnly),
 		to.Format(time.DateOnly))
 	f.difference = d
 	return f
 }
 
-// textOfSums leaves out what is 0.
-func textOfSums(s queries.Sums) string {
+// TextOfSums says what sums are, leaving out what is 0.
+func TextOfSums(s queries.Sums) string {
 	var all []string
 	say := func(name, value string, zero bool) {
 		if !zero {
