@@ -129,8 +129,10 @@ func (s *Store) readManifest(files map[string]bool) (manifest, error) {
 			m.Next = max(m.Next, runNumber(name)+1)
 		}
 	}
-	if len(data) == 0 && len(m.Runs) == 0 {
-		return m, nil // a new folder
+	if data == nil && len(m.Runs) == 0 {
+		// A new folder. From now on a manifest that is not there is one that was lost.
+		m.Node = s.cfg.Node
+		return m, s.keeper.writeManifest(m)
 	}
 	slices.SortFunc(m.Runs, func(a, b runInfo) int { return strings.Compare(a.Name, b.Name) })
 	s.cfg.Logger.Error("the list of known keys is damaged, taking every file of them there is and "+
