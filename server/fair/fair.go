@@ -24,6 +24,7 @@ type Meter struct {
 	mu     sync.Mutex
 	amount float64       // of late
 	took   time.Duration // for it
+	step   time.Duration // between two amounts, the longer ones of late
 	last   time.Time
 }
 
@@ -34,11 +35,15 @@ func (m *Meter) Add(amount int64, took time.Duration, now time.Time) {
 	defer m.mu.Unlock()
 	m.amount += float64(amount) - m.amount/fade
 	m.took += max(took, time.Microsecond) - m.took/fade
+	if took > m.step/fade { // else it came with the one before
+		m.step = max(took, m.step-m.step/fade)
+	}
 	m.last = now
 }
 
-// Until returns how long an amount takes to drain at the speed measured, and where nothing has
-// drained for longer than that, as long again. False when nothing was measured.
+// Until returns how long it is until an amount has drained at the speed and in the steps measured,
+// and where nothing has drained for longer than that, as long again. False when nothing was
+// measured.
 func (m *Meter) Until(amount int64, now time.Time) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,7 +52,7 @@ func (m *Meter) Until(amount int64, now time.Time) (time.Duration, bool) {
 	}
 	const most = time.Hour
 	took := min(float64(amount)*float64(m.took)/m.amount, float64(most))
-	return max(time.Duration(took), min(now.Sub(m.last), most)), true
+	return max(min(time.Duration(took)+m.step, most), min(now.Sub(m.last), most)), true
 }
 
 // Bucket counts against a limit of so many a minute: it holds a minute's worth, and fills up again

@@ -246,8 +246,10 @@ func (b *batcher) settle() bool {
 func (b *batcher) finish(p progress, stored []*batch) {
 	b.mu.Lock()
 	b.progress = p
+	drained := int64(0)
 	for _, f := range stored {
-		b.in.accounts.drained(f.bytes, b.bytes.Add(-f.bytes), b.in.cfg.Now())
+		b.bytes.Add(-f.bytes)
+		drained += f.bytes
 		b.events.Add(-f.events)
 		b.sequence = f.last
 		b.free = append(b.free, f.rows)
@@ -260,6 +262,7 @@ func (b *batcher) finish(p progress, stored []*batch) {
 	if len(stored) == 0 {
 		return
 	}
+	b.in.accounts.drained(drained, b.bytes.Load(), b.in.cfg.Now())
 	upTo := min(p.Stored, b.in.keys.Durable())
 	if upTo < 2 {
 		return

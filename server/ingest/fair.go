@@ -37,7 +37,6 @@ type accounts struct {
 	mu        sync.Mutex
 	draining  fair.Meter // the log into ClickHouse
 	lastDrain time.Time  // when a batch left others waiting in the log; zero: it left none
-	batch     int64      // bytes of the last batch: the log is given back by batches
 }
 
 type accountsOf struct {
@@ -84,15 +83,15 @@ func (all *accounts) renew(s *access.Snapshot) *accountsOf {
 	return next
 }
 
-// drained notes that a batch has left the log, in which left bytes remain. Whose events it held is
-// not looked at: it takes from everyone in proportion, which favours whoever has little.
-func (all *accounts) drained(batch, left int64, now time.Time) {
+// drained notes that batches have left the log, in which left bytes remain. Whose events they held
+// is not looked at: they take from everyone in proportion, which favours whoever has little.
+func (all *accounts) drained(step, left int64, now time.Time) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if !all.lastDrain.IsZero() {
-		all.draining.Add(batch, now.Sub(all.lastDrain), now)
+		all.draining.Add(step, now.Sub(all.lastDrain), now)
 	}
-	all.batch, all.lastDrain = batch, time.Time{}
+	all.lastDrain = time.Time{}
 	if left > 0 {
 		all.lastDrain = now
 	}
@@ -102,7 +101,7 @@ func (all *accounts) drained(batch, left int64, now time.Time) {
 	}
 	for _, a := range current.byID {
 		if logged := a.logged.Load(); logged > 0 {
-			a.logged.Add(-portion(logged, batch, max(left, 0)+batch))
+			a.logged.Add(-portion(logged, step, max(left, 0)+step))
 		}
 	}
 }
@@ -166,9 +165,6 @@ func (in *Ingest) logFull(logged, used int64) error {
 // until estimates when so many bytes will have left the log.
 func (all *accounts) until(bytes int64, now time.Time) time.Duration {
 	const unknown = 5 * time.Second // the batcher tries again as often as that
-	all.mu.Lock()
-	bytes += all.batch
-	all.mu.Unlock()
 	wait, ok := all.draining.Until(bytes, now)
 	if !ok {
 		return unknown
