@@ -45,6 +45,15 @@ fuzz: ## fuzz every decoder for FUZZTIME (30s)
 		done; \
 	done
 
+SEED ?= 0
+SEEDS ?= 20
+DURATION ?= 25s
+
+.PHONY: chaos
+chaos: engine ## break an installation in SEEDS ways from SEED on (0: any), DURATION each
+	go test -count=1 -timeout 12h -run '^TestChaos$$' -v ./cmd/meterhouse \
+		-seed=$(SEED) -chaos-seeds=$(SEEDS) -chaos-time=$(DURATION)
+
 .PHONY: bench
 bench: build ## measure writes against their references; prints a table for docs/benchmarks.md
 	@loadtest/bench.sh

@@ -172,7 +172,7 @@ func checkSums(p *program, stored []loadRequest) {
 		}
 	}
 	for _, agent := range demoAgents {
-		p.digitalOceanSums(agent, got)
+		p.digitalOceanSums(agent, adaToken, got)
 		p.memoriSums(agent, got)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -180,7 +180,7 @@ func checkSums(p *program, stored []loadRequest) {
 	}
 }
 
-func (p *program) digitalOceanSums(agent string, sums map[string]int64) {
+func (p *program) digitalOceanSums(agent, token string, sums map[string]int64) {
 	p.t.Helper()
 	var answer struct {
 		Usage struct {
@@ -190,7 +190,7 @@ func (p *program) digitalOceanSums(agent string, sums map[string]int64) {
 			}
 		}
 	}
-	p.read("/v2/gen-ai/agents/"+agent+"/usage", &answer, "Authorization", "Bearer "+adaToken)
+	p.read("/v2/gen-ai/agents/"+agent+"/usage", &answer, "Authorization", "Bearer "+token)
 	for _, m := range answer.Usage.Measurements {
 		sums["digitalocean "+agent+" "+m.UsageType] += m.Tokens
 	}

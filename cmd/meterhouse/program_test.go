@@ -165,6 +165,9 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 
 // kill is kill -9 of serve; the engine notices by itself.
 func (p *program) kill() {
+	if p.cmd == nil {
+		return
+	}
 	_ = p.cmd.Process.Kill()
 	<-p.exited
 	p.cmd = nil

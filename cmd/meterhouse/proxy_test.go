@@ -261,13 +261,14 @@ type standalone struct {
 	clickhouse
 	program *program
 	cmd     *exec.Cmd
+	ended   chan struct{} // closed when cmd has
 }
 
 // startEngine runs an engine until the test ends.
 func startEngine(t testing.TB) *standalone {
 	t.Helper()
 	s := &standalone{
-		clickhouse{stableAddress(t), "engine-password-of-the-test"}, newProgram(t, demoCatalog), nil,
+		clickhouse{stableAddress(t), "engine-password-of-the-test"}, newProgram(t, demoCatalog), nil, nil,
 	}
 	t.Cleanup(s.kill)
 	s.start()
@@ -293,14 +294,29 @@ func (s *standalone) start() {
 	if err != nil || strings.TrimSpace(line) != "engine ready on "+s.address {
 		t.Fatalf("engine says %q, %v\n%s", line, err, p.stderrText())
 	}
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		_ = cmd.Wait() // it was killed
+	}()
 }
 
 // kill is kill -9.
 func (s *standalone) kill() {
-	if s.cmd != nil {
+	if s.cmd != nil && s.ended != nil {
 		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait() // it was killed
+		<-s.ended
 		s.cmd = nil
+	}
+}
+
+// died reports whether it has ended by itself.
+func (s *standalone) died() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
 	}
 }
 
