@@ -29,6 +29,7 @@ const (
 	sweepInterval = time.Second
 	sweepTimeout  = time.Minute // of one correction
 	sweepPage     = 200         // events of one correction
+	scanShare     = 5           // bounds the part of its time that the sweep scans all keys
 	// searchInterval is how often the whole window is searched for what no node was told of: the
 	// last batch of a node that never came back, or events that were set aside and replayed.
 	searchInterval = time.Hour
@@ -45,13 +46,12 @@ func (c *Corrector) sweeps(ctx context.Context) {
 		if len(waiting) == 0 {
 			waiting, asOf = c.cfg.Doubled.Doubled()
 		}
-		began := c.cfg.Now()
-		_, err := c.sweep(ctx, waiting)
+		done, err := c.sweep(ctx, waiting)
 		if err == nil {
 			waiting = nil
 			c.cfg.Doubled.Swept(asOf)
 		}
-		if err == nil && !began.Before(search) && c.cfg.Doubled.Eldest() {
+		if err == nil && !c.cfg.Now().Before(search) && c.cfg.Doubled.Eldest() {
 			search = c.cfg.Now().Add(searchInterval)
 			_, err = c.Search(ctx)
 		}
@@ -64,7 +64,7 @@ func (c *Corrector) sweeps(ctx context.Context) {
 			c.cfg.Logger.Info("duplicates are swept again")
 		}
 		failing = err != nil
-		if !rest(ctx, max(sweepInterval, keepShare*c.cfg.Now().Sub(began))) {
+		if !rest(ctx, max(sweepInterval, scanShare*done.scanned)) {
 			return
 		}
 	}
@@ -87,8 +87,8 @@ func rest(ctx context.Context, d time.Duration) bool {
 func (c *Corrector) Search(ctx context.Context) (int, error) {
 	sum := 0
 	err := c.cfg.Queries.DoubledKeys(ctx, func(found []queries.NodeKey, took time.Duration) error {
-		n, err := c.sweep(ctx, found)
-		sum += n
+		done, err := c.sweep(ctx, found)
+		sum += done.copies
 		if err != nil {
 			return err
 		}
@@ -100,10 +100,15 @@ func (c *Corrector) Search(ctx context.Context) (int, error) {
 	return sum, err
 }
 
-// sweep takes back all copies but one of those of some events that have several, and returns how
-// many. Two nodes may sweep one event at once: each looks again before it claims its correction.
-func (c *Corrector) sweep(ctx context.Context, events []queries.NodeKey) (int, error) {
-	sum := 0
+// swept is what a sweep did.
+type swept struct {
+	copies  int           // taken back
+	scanned time.Duration // for which it read all keys there are
+}
+
+// sweep takes back all copies but one of those of some events that have several. Two nodes may sweep
+// one event at once: each looks again before it claims its correction.
+func (c *Corrector) sweep(ctx context.Context, events []queries.NodeKey) (done swept, err error) {
 	for len(events) > 0 {
 		page := events[:min(len(events), queries.DoubledEventsMax)]
 		events = events[len(page):]
@@ -111,9 +116,11 @@ func (c *Corrector) sweep(ctx context.Context, events []queries.NodeKey) (int, e
 		for i, e := range page {
 			ids[i] = e.Event
 		}
+		began := c.cfg.Now()
 		doubled, err := c.cfg.Queries.DoubledEvents(ctx, ids)
+		done.scanned += c.cfg.Now().Sub(began)
 		if err != nil {
-			return sum, err
+			return done, err
 		}
 		of := make(map[uuid.UUID][]queries.DoubledEvent)
 		for _, d := range doubled {
@@ -121,13 +128,13 @@ func (c *Corrector) sweep(ctx context.Context, events []queries.NodeKey) (int, e
 		}
 		for organization, all := range of {
 			n, err := c.sweepOrganization(ctx, organization, all)
-			sum += n
+			done.copies += n
 			if err != nil {
-				return sum, err
+				return done, err
 			}
 		}
 	}
-	return sum, nil
+	return done, nil
 }
 
 func (c *Corrector) sweepOrganization(
