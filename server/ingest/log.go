@@ -82,6 +82,7 @@ type logFile struct {
 	node uuid.UUID
 	last uint64 // index of the newest acknowledged entry
 	next uint64 // sequence of the event after it
+	ends uint64 // index of a lost entry that stands for any number of them; zero: none
 
 	lostMu sync.Mutex
 	lost   []lostRun
@@ -153,6 +154,9 @@ func (l *logFile) open(floor uint64) error {
 	}
 	if r.made {
 		l.next += skipped
+	}
+	if r.open {
+		l.ends = r.last
 	}
 	meta.next.Store(l.next)
 	return nil
@@ -253,6 +257,19 @@ func (l *logFile) get(index uint64) (entry, int, error) {
 		return entry{}, 0, fmt.Errorf("log: entry %d: %w", index, err)
 	}
 	return e, len(r.Data), nil
+}
+
+// stored notes what the progress says is stored: what is lost before it is no loss.
+func (l *logFile) stored(index uint64) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if index == l.meta.stored.Load() {
+		return
+	}
+	if e, _, err := l.get(index); err == nil {
+		l.meta.after.Store(e.next())
+		l.meta.stored.Store(index)
+	}
 }
 
 // doubted reports whether an entry may be in the ledger although no progress says so.

@@ -45,6 +45,9 @@ type checkpointContent struct {
 	Stable map[string][]byte
 	Last   uint64 // index of the newest entry that was acknowledged then
 	Next   uint64 // sequence of the event after it
+
+	Stored uint64 // index of the newest entry that was stored then
+	After  uint64 // sequence of the event after it
 }
 
 // checkpoint implements types.MetaStore. It is safe for concurrent use.
@@ -60,7 +63,8 @@ type checkpoint struct {
 	damaged []string // the files that are not as they were left
 	lost    bool     // neither can be relied on, and now is empty
 
-	last, next atomic.Uint64 // what the next version says of the log
+	// What the next version says of the log.
+	last, next, stored, after atomic.Uint64
 }
 
 // openCheckpoint reads the newest version there is, and makes both files have it. Without any it
@@ -96,6 +100,8 @@ func openCheckpoint(dir string, disk types.VFS) (*checkpoint, error) {
 	}
 	c.last.Store(c.now.Last)
 	c.next.Store(c.now.Next)
+	c.stored.Store(c.now.Stored)
+	c.after.Store(c.now.After)
 	for range 2 { // both slots of both files
 		if err := c.write(c.now); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -182,6 +188,7 @@ func slotSum(header, body []byte) uint32 {
 // both, and the next write goes to the same slot.
 func (c *checkpoint) write(content checkpointContent) error {
 	content.Last, content.Next = c.last.Load(), c.next.Load()
+	content.Stored, content.After = c.stored.Load(), c.after.Load()
 	body, err := json.Marshal(content)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)

@@ -13,6 +13,7 @@ import (
 type lostRun struct {
 	from, to    uint64 // indexes of the log
 	first, last uint64 // sequences; last < first: it is not known how many there were
+	open        bool   // there may have been more behind last
 	bytes       [][]byte
 }
 
@@ -40,11 +41,20 @@ func (l *logFile) lostAt(index uint64) lostRun {
 // measure finds the readable entries around a lost one: what is between their sequences is lost.
 func (l *logFile) measure(index uint64) lostRun {
 	r := lostRun{from: index, to: index}
-	before := false
+	stored, known := l.meta.stored.Load(), false
+	if index <= stored { // nothing is lost
+		r.to, r.first = stored, l.meta.after.Load()
+		r.last = r.first - 1
+		return r
+	}
 	for ; ; r.from-- {
+		if r.from == stored+1 {
+			r.first, known = l.meta.after.Load(), true
+			break
+		}
 		e, _, err := l.get(r.from - 1)
 		if err == nil {
-			r.first, before = e.next(), true
+			r.first, known = e.next(), true
 		}
 		if !errors.Is(err, types.ErrCorrupt) {
 			break
@@ -60,9 +70,10 @@ func (l *logFile) measure(index uint64) lostRun {
 			break
 		}
 	}
-	if !before {
+	if !known {
 		r.first = next // nothing says where the run began
 	}
+	r.open = l.ends > 0 && r.to >= l.ends
 	r.last = next - 1
 	r.bytes = l.remains(r)
 	return r
@@ -83,7 +94,7 @@ func (l *logFile) remains(r lostRun) (parts [][]byte) {
 		if err != nil {
 			continue // missing: nothing remains
 		}
-		scan, _ := scanSegment(file, nil)
+		scan, _ := scanSegment(file, info.BaseIndex, nil)
 		for _, b := range scan.bad {
 			n := min(b.to-b.from, remainsMax-size)
 			if b.behind+1 < r.from && b.behind != 0 || b.behind > r.to || n <= 0 {
@@ -103,18 +114,22 @@ func (l *logFile) remains(r lostRun) (parts [][]byte) {
 // lostEvents tells the operator, in the log, in a metric and in the folder aside.
 func (in *Ingest) lostEvents(r lostRun) {
 	if in.batcher.storedUpTo() >= r.to {
-		in.cfg.Logger.Warn("entries of the log that are stored cannot be read any more; nothing is "+
-			"lost; check the disk", "entries", fmt.Sprintf("%d-%d", r.from, r.to))
+		in.cfg.Logger.Warn("an entry of the log that is stored cannot be read any more: nothing is "+
+			"lost; check the disk", "entry", r.from)
 		return
 	}
 	in.metrics.damaged.Add(float64(r.events()))
 	what := "entries of the log cannot be read: the disk changed or lost their bytes"
+	if r.open || r.events() == 0 {
+		what += "; there may have been more events than this says"
+	}
 	path, err := setAside(in.cfg.Dir, SetAside{
 		Kind: KindDamage, Node: in.Node(), First: r.first, Last: r.last, Events: r.events(),
 		Error: fmt.Sprintf("%s (entries %d-%d)", what, r.from, r.to), At: in.cfg.Now().UTC(),
 	}, r.bytes)
 	attrs := []any{
 		"events", r.events(), "sequences", fmt.Sprintf("%d-%d", r.first, r.last), "file", path,
+		"what", what,
 	}
 	if err != nil {
 		attrs = append(attrs, "not_kept", err)

@@ -34,6 +34,7 @@ type repair struct {
 
 	last uint64 // index of the newest entry there was, lost or not
 	made bool   // the checkpoint was made from the segments
+	open bool   // the entry last stands for any number of them
 	next uint64 // sequence after the newest entry, as far as a damaged one says
 }
 
@@ -168,6 +169,7 @@ func (r *repair) settle(floor uint64) error {
 			return nil // it was never made
 		}
 		r.last++ // for all that nobody knows of
+		r.open = true
 		state.Segments = append(slices.Clone(state.Segments[:n-1]), r.sealed(info, r.last))
 		return r.begin(state, r.last+1)
 	}
@@ -187,9 +189,9 @@ func (r *repair) settle(floor uint64) error {
 		info = r.sealed(info, last)
 		info.IndexStart = scan.indexStart
 	} else {
-		if k := len(scan.bad); k > 0 && scan.bad[k-1].from >= scan.end && !scan.torn {
-			last++ // the newest entry is what was damaged
-			r.next = r.hint(info, scan.bad[k-1].from)
+		if ruin := scan.ruin(); ruin.to > 0 && !scan.torn {
+			entries, next := r.count(info, ruin)
+			last, r.next = last+entries, next
 		}
 		r.last = max(r.last, last)
 		info = r.sealed(info, r.last)
@@ -224,7 +226,7 @@ func (r *repair) scan(
 		return segmentScan{}, err
 	}
 	defer file.Close()
-	return scanSegment(file, each)
+	return scanSegment(file, info.BaseIndex, each)
 }
 
 // wipe puts zeros where a write did not end: nobody was told that it did, and what is written
@@ -247,30 +249,48 @@ func (r *repair) wipe(info types.SegmentInfo, scan segmentScan) error {
 	return file.Sync()
 }
 
-// hint returns the sequence after a damaged entry as its own header has it, zero if that is not
-// what a header can be.
-func (r *repair) hint(info types.SegmentInfo, off int64) uint64 {
+// count returns how many entries a ruin was, by their frames, and the sequence after them as the
+// last of their own headers has it; zero when that is not what a header can be.
+func (r *repair) count(info types.SegmentInfo, ruin span) (entries, next uint64) {
 	file, err := r.filer.disk.OpenReader(r.filer.dir, segment.FileName(info))
 	if err != nil {
-		return 0
+		return 1, 0
 	}
 	defer file.Close()
 	buf := make([]byte, 64)
-	n, _ := file.ReadAt(buf, off+frameHeader)
-	rest := buf[:n]
+	for off := ruin.from; off < ruin.to; {
+		n, _ := file.ReadAt(buf, off)
+		if n < frameHeader || buf[1]|buf[2]|buf[3] != 0 || buf[0] == 0 || buf[0] > frameCommit {
+			break
+		}
+		length := int64(0)
+		if buf[0] != frameCommit {
+			length = int64(binary.LittleEndian.Uint32(buf[4:]))
+		}
+		if buf[0] == frameEntry {
+			entries++
+			next = hint(buf[frameHeader:n])
+		}
+		off += frameHeader + (length+7)&^7
+	}
+	return max(entries, 1), next
+}
+
+// hint returns the sequence after an entry whose checksum is wrong.
+func hint(payload []byte) uint64 {
 	var length uint64
 	for range 4 {
-		v, k := binary.Uvarint(rest)
+		v, k := binary.Uvarint(payload)
 		if k <= 0 {
 			return 0
 		}
-		length, rest = v, rest[k:]
+		length, payload = v, payload[k:]
 	}
-	if len(rest) < entryHeader {
+	if len(payload) < entryHeader {
 		return 0
 	}
 	const least = 40 // bytes of an event: two ids, a time, ten lengths
-	if first, count := entryBounds(rest); count <= length/least {
+	if first, count := entryBounds(payload); count <= length/least {
 		return first + count
 	}
 	return 0

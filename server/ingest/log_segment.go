@@ -27,6 +27,7 @@ const (
 	frameCommit   = 3
 	segmentMagic  = 0x58eb6b0d
 	entryBytesMax = 64 << 20 // raft-wal writes none larger
+	frameLeast    = 40       // bytes of the smallest entry with its frame
 )
 
 // span is a range of bytes of a file.
@@ -70,12 +71,16 @@ type scanner struct {
 	crcFrom   int64 // behind the commit before it
 	crc       uint32
 	open      uint64 // index of an entry that no commit follows yet
+	next      uint64 // index of the next entry, if none is missing before it
+	damaged   int64  // bad bytes since the entry before
 }
 
-// scanSegment hands every entry of a segment to each, in order, and says what else there is. The
-// error is each's or one of reading.
-func scanSegment(file types.ReadableFile, each func(segmentEntry) error) (segmentScan, error) {
-	s := &scanner{file: file}
+// scanSegment hands every entry of the segment that begins with index base to each, in order, and
+// says what else there is. The error is each's or one of reading.
+func scanSegment(
+	file types.ReadableFile, base uint64, each func(segmentEntry) error,
+) (segmentScan, error) {
+	s := &scanner{file: file, next: base}
 	copy(s.result.header[:], s.peek(0, segmentHeader))
 	off := int64(segmentHeader)
 	for {
@@ -91,7 +96,7 @@ func scanSegment(file types.ReadableFile, each func(segmentEntry) error) (segmen
 		}
 		length := int64(binary.LittleEndian.Uint32(head[4:]))
 		kind, plain := head[0], head[1]|head[2]|head[3] == 0
-		if e, ok := s.entry(off + frameHeader); ok && e.index > s.result.last {
+		if e, ok := s.entry(off + frameHeader); ok && s.place(&e) {
 			if kind != frameEntry || !plain || length != e.to-e.from {
 				s.bad(off, off+frameHeader, head)
 			}
@@ -125,11 +130,21 @@ func scanSegment(file types.ReadableFile, each func(segmentEntry) error) (segmen
 // after returns where the frame behind one at off of a payload of n bytes begins.
 func (s *scanner) after(off, n int64) int64 { return off + frameHeader + (n+7)&^7 }
 
+// place checks an entry's index, which its checksum does not cover: it is the next one, unless
+// entries were destroyed in between.
+func (s *scanner) place(e *segmentEntry) bool {
+	if s.damaged < frameLeast {
+		e.index = s.next
+	}
+	return e.index >= s.next && e.index-s.next <= uint64(s.damaged/frameLeast)
+}
+
 func (s *scanner) take(e segmentEntry, each func(segmentEntry) error) error {
 	if s.result.first == 0 {
 		s.result.first = e.index
 	}
 	s.result.last, s.open = e.index, e.index
+	s.next, s.damaged = e.index+1, 0
 	if each == nil {
 		return nil
 	}
@@ -152,12 +167,30 @@ func (s *scanner) bad(from, to int64, b []byte) {
 		return
 	}
 	s.result.written = to
+	s.damaged += to - from
 	spans := s.result.bad
 	if n := len(spans); n > 0 && spans[n-1].to == from {
 		spans[n-1].to = to
 		return
 	}
 	s.result.bad = append(spans, badSpan{span{from, to}, s.result.last})
+}
+
+// ruin returns the bad bytes behind the last entry, zero when too few to have been one.
+func (r segmentScan) ruin() (all span) {
+	for _, b := range r.bad {
+		if b.behind != r.last {
+			continue
+		}
+		if all.to == 0 {
+			all.from = b.from
+		}
+		all.to = b.to
+	}
+	if all.to-all.from < frameLeast {
+		return span{}
+	}
+	return all
 }
 
 // changed reports whether there is something bad before the end.

@@ -90,6 +90,7 @@ func (l *logFile) progress() (progress, error) {
 
 // setProgress is durable when it returns.
 func (l *logFile) setProgress(p progress) error {
+	l.stored(p.Stored)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if err := l.wal.Set(progressKey, p.encode()); err != nil {
