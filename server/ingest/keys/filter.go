@@ -45,21 +45,21 @@ func (f *filter) free() error {
 	return nil
 }
 
-// may reports whether the key may be in the run. A nil filter says so of all.
-func (f *filter) may(r record) bool {
-	if f == nil {
-		return true
-	}
-	b := blockOf(r, f.count) * blockBytes
-	block := f.blocks[b : b+blockBytes : b+blockBytes]
-	w := r.hi<<32 | uint64(r.lo)
-	for range f.hashes {
-		if block[w>>3&(blockBytes-1)]&(1<<(w&7)) == 0 {
-			return false
+// may returns a bit for each key that may be in the run. It branches on none of what it reads, so
+// that the processor fetches the next keys' blocks while it waits for one.
+func (f *filter) may(records []record) (maybe uint64) {
+	for i, r := range records {
+		b := blockOf(r, f.count) * blockBytes
+		block := f.blocks[b : b+blockBytes : b+blockBytes]
+		w := r.hi<<32 | uint64(r.lo)
+		set := byte(1)
+		for range f.hashes {
+			set &= block[w>>3&(blockBytes-1)] >> (w & 7)
+			w >>= 9
 		}
-		w >>= 9
+		maybe |= uint64(set) << i
 	}
-	return true
+	return maybe
 }
 
 func blockOf(r record, blocks uint64) uint64 {

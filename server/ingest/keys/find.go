@@ -2,6 +2,7 @@ package keys
 
 import (
 	"errors"
+	"math/bits"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,14 +51,12 @@ func (s *Store) search(records []record, now int64) (found uint64) {
 		if int64(run.To)+s.window <= now {
 			continue
 		}
-		var maybe uint64
-		for i := range records {
-			if run.filter.may(records[i]) {
-				maybe |= 1 << i
-			}
+		maybe := ^uint64(0) >> (chunk - len(records))
+		if run.filter != nil {
+			maybe = run.filter.may(records)
 		}
-		for i := range records {
-			if maybe&^found&(1<<i) != 0 && s.inRun(run, records[i], now) {
+		for maybe &^= found; maybe != 0; maybe &= maybe - 1 {
+			if i := bits.TrailingZeros64(maybe); s.inRun(run, records[i], now) {
 				found |= 1 << i
 			}
 		}

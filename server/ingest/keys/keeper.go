@@ -21,6 +21,7 @@ type keeper struct {
 	closing chan struct{}
 	done    chan struct{}
 
+	merging    []*run      // right now
 	renew      bool        // a filter has to be made anew
 	unfiltered bool        // that there is no room for one was said
 	said       string      // the last failure that was logged

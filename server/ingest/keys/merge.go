@@ -17,7 +17,7 @@ const (
 )
 
 // urgent is a number of runs at which merging no longer leaves the processor to others.
-const urgent = 24
+const urgent = 20
 
 // errClosing ends a merge that the store does not wait for.
 var errClosing = errors.New("keys: closing")
@@ -41,14 +41,18 @@ func (k *keeper) merge() error {
 	}
 }
 
-// due returns the runs that are to be replaced by one; old: by none.
+// due returns the runs that are to be replaced by one; old: by none. Those that are being merged
+// are left alone.
 func (k *keeper) due() (due []*run, old bool) {
 	s := k.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	runs := slices.DeleteFunc(slices.Clone(s.runs), func(r *run) bool {
+		return slices.Contains(k.merging, r)
+	})
 	horizon := k.horizon()
 	var all int
-	for _, r := range s.runs {
+	for _, r := range runs {
 		if int64(r.To) <= horizon {
 			due = append(due, r)
 		}
@@ -57,8 +61,11 @@ func (k *keeper) due() (due []*run, old bool) {
 	if len(due) > 0 {
 		return due, true
 	}
-	runs := slices.Clone(s.runs)
 	slices.SortStableFunc(runs, func(a, b *run) int { return b.Records - a.Records })
+	few := len(k.merging) > 0 && len(runs) < mergeSome
+	if few || len(runs) == 0 {
+		return nil, false
+	}
 	if k.renew || len(runs) > 1 && (all-runs[0].Records)*mergeAllAt >= runs[0].Records {
 		k.renew = false
 		return runs, false
@@ -85,9 +92,10 @@ func (k *keeper) replace(due []*run, old bool) error {
 			most += r.Records
 		}
 		var err error
-		if made, err = k.newRun(most, due, func(w *runWriter) error {
-			return k.mergeInto(w, due)
-		}); err != nil {
+		k.merging = append(k.merging, due...)
+		made, err = k.newRun(most, due, func(w *runWriter) error { return k.mergeInto(w, due) })
+		k.merging = k.merging[:len(k.merging)-len(due)]
+		if err != nil {
 			return err
 		}
 	}
@@ -172,11 +180,16 @@ func (k *keeper) mergeInto(w *runWriter, runs []*run) error {
 // pauseRecords is how many records are merged in one go: a few milliseconds.
 const pauseRecords = 1 << 16
 
-// pause writes what was frozen while a merge went on, and leaves two thirds of a processor to others
-// unless there are many runs to be asked.
+// pause writes what was frozen while a merge went on, merges what has come together of that, and
+// leaves two thirds of a processor to others unless there are many runs to be asked.
 func (k *keeper) pause(worked time.Duration) error {
 	if err := k.flushLocked(); err != nil {
 		return err
+	}
+	if due, old := k.due(); len(due) > 0 && !old {
+		if err := k.replace(due, false); err != nil {
+			return err
+		}
 	}
 	k.s.mu.Lock()
 	hurry, started := len(k.s.runs) > urgent, k.s.started
