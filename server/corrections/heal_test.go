@@ -188,7 +188,7 @@ func TestLateWriterOfAnOldNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	var batch queries.EventBatch
-	if err := ingest.ReadEvents(first.Entries, func(e *schema.Event, _ queries.Origin) error {
+	if err := ingest.ReadEvents(first.Entries, func(e *schema.Event) error {
 		batch.Append(e, schema.CorrectionsNode(acme), 1)
 		return nil
 	}); err != nil {

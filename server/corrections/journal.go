@@ -175,7 +175,7 @@ func (c *Corrector) apply(ctx context.Context, row queries.Correction) error {
 	own := queries.Origin{
 		Node: schema.CorrectionsNode(row.Organization), Sequence: row.Number,
 	}
-	if err := ingest.ReadEvents(row.Entries, func(e *schema.Event, of queries.Origin) error {
+	if err := ingest.ReadEntries(row.Entries, func(e *schema.Event, of queries.Origin) error {
 		if of == (queries.Origin{}) {
 			of = own
 		}

@@ -135,10 +135,15 @@ func AppendCopy(dst []byte, e *schema.Event, of queries.Origin) []byte {
 	return binary.AppendUvarint(dst, of.Sequence)
 }
 
-// ReadEvents hands each of the events that AppendEvent and AppendCopy wrote to each, whose error
-// ends it: those of AppendCopy with their origin, others with a zero one. The event is valid during
-// the call.
-func ReadEvents(data string, each func(e *schema.Event, of queries.Origin) error) error {
+// ReadEvents hands each of the events that AppendEvent wrote to each, whose error ends it. The event
+// is valid during the call.
+func ReadEvents(data string, each func(*schema.Event) error) error {
+	return ReadEntries(data, func(e *schema.Event, _ queries.Origin) error { return each(e) })
+}
+
+// ReadEntries is ReadEvents for what AppendCopy wrote as well: with its origin, others have a zero
+// one.
+func ReadEntries(data string, each func(e *schema.Event, of queries.Origin) error) error {
 	r := reader{rest: data}
 	var e schema.Event
 	for r.rest != "" {
