@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/meterhouse/meterhouse/server/access"
 )
@@ -28,15 +29,18 @@ func (s *secret) Set(v string) error { *s = secret(v); return nil }
 
 // config is everything the flags and the environment say.
 type config struct {
-	listen     string
-	data       string
-	catalog    string
-	clickhouse secret
-	library    string
-	pprof      string
-	demo       bool
-	verbose    bool
-	access     accessConfig
+	listen      string
+	data        string
+	catalog     string
+	clickhouse  secret
+	library     string
+	pprof       string
+	demo        bool
+	verbose     bool
+	verifyEvery time.Duration // 0: never
+	logLimit    int64         // bytes
+	window      time.Duration // of idempotency keys
+	access      accessConfig
 }
 
 // accessConfig is who is let in, and how often.
@@ -87,6 +91,30 @@ func (a accessConfig) tokens() access.TokenConfig {
 	}
 }
 
+// verifyFlag adds how often serve verifies.
+func (c *config) verifyFlag(f *flag.FlagSet) error {
+	var err error
+	c.verifyEvery, err = verifyEvery(env("METERHOUSE_VERIFY_EVERY", "1h"))
+	if err != nil {
+		fmt.Fprintf(f.Output(), "METERHOUSE_VERIFY_EVERY: %v\n", err)
+		return errUsage
+	}
+	f.Func("verify-every", "how `often` the rollups are held against the ledger, as 1h or 30m; 0 "+
+		"for never (METERHOUSE_VERIFY_EVERY; default 1h)", func(v string) (err error) {
+		c.verifyEvery, err = verifyEvery(v)
+		return err
+	})
+	return nil
+}
+
+func verifyEvery(v string) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d != 0 && d < time.Second {
+		return 0, errors.New("must be 0, or a time of a second or more as 30m or 1h")
+	}
+	return d, nil
+}
+
 // accessFlags adds what decides who is let in. The secret has no flag: others on the machine may
 // see a command line.
 func (c *config) accessFlags(f *flag.FlagSet) error {
@@ -121,6 +149,26 @@ func limitFlag(
 		*into, err = rateLimit(v)
 		return err
 	})
+	return nil
+}
+
+// logFlag adds the bound of the log.
+func (c *config) logFlag(f *flag.FlagSet) error {
+	const otherwise = 4096
+	set := func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 20)
+		if err != nil || n == 0 {
+			return errors.New("must be a whole number of MiB from 1 to 1048575")
+		}
+		c.logLimit = int64(n) << 20
+		return nil
+	}
+	if err := set(env("METERHOUSE_LOG_LIMIT", strconv.Itoa(otherwise))); err != nil {
+		fmt.Fprintf(f.Output(), "METERHOUSE_LOG_LIMIT: %v\n", err)
+		return errUsage
+	}
+	f.Func("log-limit", fmt.Sprintf("`MiB` that may wait in the log for ClickHouse "+
+		"(METERHOUSE_LOG_LIMIT; default %d)", otherwise), set)
 	return nil
 }
 

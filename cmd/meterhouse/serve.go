@@ -17,6 +17,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/ingest"
+	"github.com/meterhouse/meterhouse/server/verify"
 )
 
 // Stopping takes at most ten seconds: requests end, the log drains, the engine goes last.
@@ -44,7 +45,7 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
 	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
-	if err := c.accessFlags(f); err != nil {
+	if err := errors.Join(c.verifyFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f)); err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -80,6 +81,7 @@ type node struct {
 	directory *access.Directory
 	ingest    *ingest.Ingest
 	corrector *corrections.Corrector
+	schedule  *verify.Schedule
 	server    *server.Server
 	failed    chan error
 	stopPprof func() error
@@ -120,7 +122,10 @@ func (n *node) start(ctx context.Context) error {
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,
+		Window:   n.config.window,
 		Limit:    n.config.access.events,
+
+		LogBytesMax: n.config.logLimit,
 	}); err != nil {
 		return err
 	}
@@ -136,6 +141,7 @@ func (n *node) start(ctx context.Context) error {
 		Metrics:  metrics,
 	})
 	n.corrector.Start()
+	n.startVerify(metrics)
 	if n.server, err = server.New(server.Config{
 		Directory:   n.directory,
 		Ingest:      n.ingest,
@@ -150,6 +156,19 @@ func (n *node) start(ctx context.Context) error {
 	n.failed = make(chan error, 1)
 	go func() { n.failed <- n.server.Serve(n.listener) }()
 	return nil
+}
+
+// startVerify proves, every so often, that what is derived equals the ledger.
+func (n *node) startVerify(metrics prometheus.Registerer) {
+	n.schedule = verify.NewSchedule(verify.ScheduleConfig{
+		Verifier: verify.New(verify.Config{Queries: n.database.queries, Data: n.config.data}),
+		Node:     n.ingest.Node(),
+		Every:    n.config.verifyEvery,
+		Now:      time.Now,
+		Logger:   n.logger,
+		Metrics:  metrics,
+	})
+	n.schedule.Start()
 }
 
 // startDatabase connects, and migrates the embedded engine; another ClickHouse is migrated when
@@ -226,6 +245,9 @@ func (n *node) stop() error {
 		cancel()
 	} else if n.listener != nil {
 		errs = append(errs, n.listener.Close())
+	}
+	if n.schedule != nil {
+		n.schedule.Stop()
 	}
 	if n.corrector != nil {
 		n.corrector.Stop()
