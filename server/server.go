@@ -16,7 +16,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -45,8 +44,8 @@ type Config struct {
 	Metrics     *prometheus.Registry
 	Now         func() time.Time
 
-	// BodiesBytesMax bounds what requests with large bodies take at once, so that memory does not
-	// grow with their number; default 176 MiB: eight of the largest.
+	// BodiesBytesMax bounds what requests with more than small bodies take at once, so that memory
+	// does not grow with their number; default 128 MiB.
 	BodiesBytesMax int64
 }
 
@@ -54,7 +53,7 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	app      *fiber.App
-	bodies   *semaphore.Weighted
+	bodies   *dialect.Bodies
 	requests *requestMetrics
 	byPrefix []prefix
 
@@ -80,10 +79,10 @@ const (
 
 // New builds the app. It neither listens nor starts anything.
 func New(c Config) (*Server, error) {
-	setDefault(&c.BodiesBytesMax, 176<<20)
+	setDefault(&c.BodiesBytesMax, 128<<20)
 	s := &Server{
 		cfg:      c,
-		bodies:   semaphore.NewWeighted(c.BodiesBytesMax),
+		bodies:   dialect.NewBodies(c.BodiesBytesMax),
 		requests: newRequestMetrics(),
 	}
 	if err := s.requests.register(c.Metrics); err != nil {
@@ -109,7 +108,7 @@ func New(c Config) (*Server, error) {
 		DisablePreParseMultipartForm: true,
 	})
 	s.app.Server().Handler = knownMethods(fiber.DefaultMethods, s.app.Server().Handler)
-	s.app.Use(s.observe, s.admit)
+	s.app.Use(s.observe)
 	s.mountOperations()
 	for _, d := range dialects(s.door()) {
 		for _, path := range d.Prefixes {

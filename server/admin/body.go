@@ -28,7 +28,7 @@ type object struct {
 	fault *schema.Error
 }
 
-// readObject reads a request's body. Errors: ReadBody's, Unsupported, Unreadable.
+// readObject reads a request's body. Errors: ReadSmallBody's, Unsupported, Unreadable.
 func readObject(c *fiber.Ctx) (*object, error) {
 	mediaType, _, _ := strings.Cut(c.Get(fiber.HeaderContentType), ";")
 	switch strings.ToLower(strings.TrimSpace(mediaType)) {
@@ -42,7 +42,7 @@ func readObject(c *fiber.Ctx) (*object, error) {
 		return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
 			"must be %s", fiber.MIMEApplicationJSON)
 	}
-	body, err := dialect.ReadBody(c)
+	body, err := dialect.ReadSmallBody(c, bodyBytesMax)
 	if err != nil {
 		return nil, err
 	}

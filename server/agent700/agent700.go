@@ -51,7 +51,10 @@ func (d *api) create(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, err := readJSON(c)
+	if err := checkType(c); err != nil {
+		return err
+	}
+	body, err := dialect.ReadBody(c, caller.Organization)
 	if err != nil {
 		return err
 	}
@@ -95,12 +98,15 @@ func (d *api) login(c *fiber.Ctx) error {
 	if c.Request().Header.ContentLength() > loginBytesMax { // nobody has shown a credential yet
 		return loginTooLarge()
 	}
-	body, err := readJSON(c)
-	if err != nil {
+	if err := checkType(c); err != nil {
 		return err
 	}
-	if len(body) > loginBytesMax {
+	body, err := dialect.ReadSmallBody(c, loginBytesMax)
+	if schema.KindOf(err) == schema.TooLarge {
 		return loginTooLarge()
+	}
+	if err != nil {
+		return err
 	}
 	token, err := decodeLogin(body)
 	if err != nil {
@@ -138,10 +144,10 @@ func (d *api) caller(c *fiber.Ctx) (access.Caller, error) {
 	return caller, err
 }
 
-func readJSON(c *fiber.Ctx) ([]byte, error) {
+func checkType(c *fiber.Ctx) error {
 	if !dialect.IsJSON(c.Get(fiber.HeaderContentType)) {
-		return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
+		return schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
 			"must be application/json")
 	}
-	return dialect.ReadBody(c)
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
@@ -15,23 +16,47 @@ import (
 )
 
 // ReadBody returns the request's body, decoded as its Content-Encoding says (none, gzip or zstd).
-// It holds at most schema.RequestBytesMax of it before and after decoding, however it inflates.
-// The bytes are the caller's own and outlive the handler. Errors: TooLarge, Unsupported,
-// Unreadable.
-func ReadBody(c *fiber.Ctx) ([]byte, error) {
+// It holds at most schema.RequestBytesMax of it before and after decoding, however it inflates, and
+// an organization that has its share of what bodies may take waits. The bytes are the caller's own
+// and outlive the handler. Errors: TooLarge, Unsupported, Unreadable, Overloaded.
+func ReadBody(c *fiber.Ctx, organization uuid.UUID) ([]byte, error) {
+	stream, _ := c.Locals(streamKey{}).(*Stream)
+	if stream != nil {
+		stream.organization = organization
+	}
+	body, err := bodyReader{stream, schema.RequestBytesMax}.read(c)
+	if err != nil {
+		return nil, err
+	}
+	return body, stream.serve(len(body), cap(body))
+}
+
+// ReadSmallBody is ReadBody for where a body has at most max bytes, few enough not to be counted:
+// nobody needs to have shown a credential.
+func ReadSmallBody(c *fiber.Ctx, max int) ([]byte, error) {
+	return bodyReader{nil, max}.read(c)
+}
+
+// bodyReader reads a body of at most max bytes, and reserves room for it where it has a stream.
+type bodyReader struct {
+	stream *Stream
+	max    int
+}
+
+func (b bodyReader) read(c *fiber.Ctx) ([]byte, error) {
 	length := c.Request().Header.ContentLength()
-	if length > schema.RequestBytesMax {
-		return nil, tooLarge("after")
+	if length > b.max {
+		return nil, b.tooLarge("after")
 	}
 	raw := rawBody(c)
 	encoding := strings.ToLower(strings.TrimSpace(c.Get(fiber.HeaderContentEncoding)))
 	switch encoding {
 	case "", "identity":
-		return readBounded(raw, length)
+		return b.all(raw, length)
 	case "gzip", "x-gzip":
-		return gunzip(raw)
+		return b.gunzip(raw, length)
 	case "zstd":
-		return unzstd(raw, length)
+		return b.unzstd(raw, length)
 	}
 	return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentEncoding,
 		"must be gzip, zstd or absent")
@@ -49,84 +74,43 @@ func rawBody(c *fiber.Ctx) io.Reader {
 	return bytes.NewReader(c.Request().Body())
 }
 
-type streamKey struct{}
+// growth is how much larger text is than its compressed form, as a rule.
+const growth = 8
 
-// Stream is the part of a request's body that is still on its connection. What of it is left
-// there when the answer goes out would be read as the next request.
-type Stream struct {
-	r      io.Reader
-	left   int // of a body whose length is known; negative: it is not
-	client interface{ Ended() bool }
-	ended  bool
-}
-
-// prefetched is what fasthttp takes off the connection before it calls a handler.
-const prefetched = 8 << 10
-
-// TrackStream makes ReadBody read through the Stream it returns; nil when nothing of the body
-// can be left on the connection.
-func TrackStream(c *fiber.Ctx) *Stream {
-	stream := c.Context().RequestBodyStream()
-	if length := c.Request().Header.ContentLength(); stream == nil ||
-		length >= 0 && length <= prefetched {
-		return nil
-	}
-	s := &Stream{r: stream, left: c.Request().Header.ContentLength()}
-	s.client, _ = c.Context().Conn().(interface{ Ended() bool })
-	c.Locals(streamKey{}, s)
-	return s
-}
-
-// Read reads until the body's end, and not once beyond it: behind a chunked body fasthttp would
-// take the next request for a chunk. A body whose client went before its end gets
-// io.ErrUnexpectedEOF, where fasthttp tells io.EOF, as if what had come were all of it.
-func (s *Stream) Read(p []byte) (int, error) {
-	if s.ended {
-		return 0, io.EOF
-	}
-	n, err := s.r.Read(p)
-	if s.left >= 0 {
-		s.left -= n
-	}
-	if !errors.Is(err, io.EOF) {
-		return n, err
-	}
-	// Whoever has read a whole body asked nothing more of the connection, chunked or not.
-	if s.left > 0 || s.client != nil && s.client.Ended() {
-		return n, io.ErrUnexpectedEOF
-	}
-	s.ended = true
-	return n, err
-}
-
-// Drain discards what is left, at most max bytes, and reports whether that was all.
-func (s *Stream) Drain(max int64) bool {
-	_, _ = io.CopyN(io.Discard, s, max)
-	return s.ended
-}
-
-// readBounded reads r to its end; sizeHint is the expected length, negative when not known.
-func readBounded(r io.Reader, sizeHint int) ([]byte, error) {
+// all reads r to its end; sizeHint is the expected length, negative when not known.
+func (b bodyReader) all(r io.Reader, sizeHint int) ([]byte, error) {
+	const unknown = 4 << 10
 	if sizeHint < 0 {
-		sizeHint = 512
+		sizeHint = unknown
 	}
-	buf := bytes.NewBuffer(make([]byte, 0, sizeHint+bytes.MinRead))
-	n, err := buf.ReadFrom(io.LimitReader(r, schema.RequestBytesMax+1))
-	if n > schema.RequestBytesMax {
-		return nil, tooLarge("after")
-	}
-	if err != nil {
-		if e := (*schema.Error)(nil); errors.As(err, &e) {
-			return nil, e
+	var buf []byte
+	for size := min(sizeHint, b.max) + 1; ; size = min(2*size, b.max+1) {
+		if err := b.stream.reserve(size); err != nil {
+			return nil, err
 		}
-		return nil, schema.Errorf(schema.Unreadable, "", "the body ended early")
+		buf = append(make([]byte, 0, size), buf...)
+		for len(buf) < size {
+			n, err := r.Read(buf[len(buf):size])
+			buf = buf[:len(buf)+n]
+			switch e := (*schema.Error)(nil); {
+			case errors.Is(err, io.EOF) && len(buf) <= b.max:
+				return buf, nil
+			case errors.As(err, &e):
+				return nil, e
+			case err != nil && !errors.Is(err, io.EOF):
+				return nil, schema.Errorf(schema.Unreadable, "", "the body ended early")
+			}
+		}
+		if len(buf) > b.max {
+			return nil, b.tooLarge("after")
+		}
 	}
-	return buf.Bytes(), nil
 }
 
 // encoded bounds a compressed body before it is decoded: members and frames of nothing at all may
 // follow each other for ever.
 type encoded struct {
+	bodyReader
 	r    io.Reader
 	left int
 }
@@ -134,20 +118,20 @@ type encoded struct {
 func (e *encoded) Read(p []byte) (int, error) {
 	n, err := e.r.Read(p)
 	if e.left -= n; e.left < 0 {
-		return 0, tooLarge("before")
+		return 0, e.tooLarge("before")
 	}
 	return n, err
 }
 
-func gunzip(raw io.Reader) ([]byte, error) {
-	zr, err := gzip.NewReader(&encoded{raw, schema.RequestBytesMax})
+func (b bodyReader) gunzip(raw io.Reader, length int) ([]byte, error) {
+	zr, err := gzip.NewReader(&encoded{b, raw, b.max})
 	if err != nil {
-		return nil, undecodable("gzip", err)
+		return nil, b.undecodable("gzip", err)
 	}
 	defer zr.Close()
-	body, err := readBounded(zr, -1)
+	body, err := b.all(zr, growth*length)
 	if err != nil {
-		return nil, undecodable("gzip", err)
+		return nil, b.undecodable("gzip", err)
 	}
 	return body, nil
 }
@@ -162,8 +146,8 @@ var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 		zstd.WithDecoderMaxMemory(schema.RequestBytesMax), zstd.WithDecoderMaxWindow(zstdWindowMax))
 })
 
-func unzstd(raw io.Reader, length int) ([]byte, error) {
-	compressed, err := readBounded(&encoded{raw, schema.RequestBytesMax}, length)
+func (b bodyReader) unzstd(raw io.Reader, length int) ([]byte, error) {
+	compressed, err := b.all(&encoded{b, raw, b.max}, length)
 	if err != nil {
 		return nil, err
 	}
@@ -171,26 +155,33 @@ func unzstd(raw io.Reader, length int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	const growth = 8 // of text, as a rule
-	size := min(growth*len(compressed), schema.RequestBytesMax)
-	body, err := decoder.DecodeAll(compressed, make([]byte, 0, size))
+	if len(compressed) > 0 { // it may inflate to anything
+		if err := b.stream.reserve(cap(compressed) + b.max); err != nil {
+			return nil, err
+		}
+	}
+	body, err := decoder.DecodeAll(compressed, make([]byte, 0, min(growth*len(compressed), b.max)))
 	if err != nil {
-		return nil, undecodable("zstd", err)
+		return nil, b.undecodable("zstd", err)
+	}
+	if len(body) > b.max {
+		return nil, b.tooLarge("after")
 	}
 	return body, nil
 }
 
-func tooLarge(when string) error {
+func (b bodyReader) tooLarge(when string) error {
 	return schema.Errorf(schema.TooLarge, "", "the body must have at most %d bytes %s decoding",
-		schema.RequestBytesMax, when)
+		b.max, when)
 }
 
-func undecodable(encoding string, err error) error {
-	if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.TooLarge {
+func (b bodyReader) undecodable(encoding string, err error) error {
+	e := (*schema.Error)(nil)
+	if errors.As(err, &e) && (e.Kind == schema.TooLarge || e.Kind == schema.Overloaded) {
 		return e
 	}
 	if errors.Is(err, zstd.ErrDecoderSizeExceeded) {
-		return tooLarge("after")
+		return b.tooLarge("after")
 	}
 	return schema.Errorf(schema.Unreadable, "", "the body is not valid %s", encoding)
 }

@@ -43,7 +43,7 @@ func (a *api) postEvents(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	r, err := readRequest(c)
+	r, err := readRequest(c, caller.Organization)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/dialect"
@@ -27,7 +28,7 @@ type options struct {
 	results bool // tell what became of each event
 }
 
-func readRequest(c *fiber.Ctx) (request, error) {
+func readRequest(c *fiber.Ctx, organization uuid.UUID) (request, error) {
 	var r request
 	var err error
 	if r.options, err = readOptions(c); err != nil {
@@ -42,14 +43,14 @@ func readRequest(c *fiber.Ctx) (request, error) {
 	if r.eventKey, err = dialect.IdempotencyKey(c); err != nil {
 		return r, err
 	}
-	r.body, err = readText(c)
+	r.body, err = readText(c, organization)
 	return r, err
 }
 
 // readText reads the body. The bytes are ours and nobody writes them again, so that what is decoded
 // of them may be parts of them.
-func readText(c *fiber.Ctx) (string, error) {
-	body, err := dialect.ReadBody(c)
+func readText(c *fiber.Ctx, organization uuid.UUID) (string, error) {
+	body, err := dialect.ReadBody(c, organization)
 	return unsafe.String(unsafe.SliceData(body), len(body)), err
 }
 

@@ -130,7 +130,7 @@ func (a *api) amendEvent(c *fiber.Ctx) error {
 	if err := checkPatchType(c.Get(fiber.HeaderContentType)); err != nil {
 		return err
 	}
-	body, err := readText(c)
+	body, err := readText(c, p.caller.Organization)
 	if err != nil {
 		return err
 	}

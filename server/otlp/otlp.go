@@ -33,7 +33,7 @@ func (a *api) postTraces(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, err := dialect.ReadBody(c)
+	body, err := dialect.ReadBody(c, caller.Organization)
 	if err != nil {
 		return err
 	}

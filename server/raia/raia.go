@@ -41,7 +41,7 @@ func (d *api) create(c *fiber.Ctx) error {
 		return schema.Errorf(schema.Unsupported, fiber.HeaderContentType,
 			"must be application/json")
 	}
-	body, err := dialect.ReadBody(c)
+	body, err := dialect.ReadBody(c, caller.Organization)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (d *api) update(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, err := dialect.ReadBody(c)
+	body, err := dialect.ReadBody(c, caller.Organization)
 	if err != nil {
 		return err
 	}

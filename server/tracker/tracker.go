@@ -65,7 +65,7 @@ func (d *api) create(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	body, err := dialect.ReadBody(c)
+	body, err := dialect.ReadBody(c, caller.Organization)
 	if err != nil {
 		return err
 	}
