@@ -24,7 +24,7 @@ type batcher struct {
 	last     uint64        // index of the newest durable entry
 	planned  uint64        // index of the newest entry that is in a batch
 	waiting  int64         // events after planned
-	since    time.Time     // when the first of those came, or a little later
+	marks    []mark        // when entries came, the newest last
 	sequence uint64        // of the newest stored event
 	hurry    uint64        // somebody waits for this index
 	stopping bool          // store what there is, then end
@@ -112,9 +112,7 @@ func (b *batcher) committed(index uint64, bytes, events int64) {
 	b.events.Add(events)
 	b.mu.Lock()
 	first := b.last == b.planned
-	if first {
-		b.since = time.Now()
-	}
+	b.mark(index)
 	before := b.waiting
 	b.waiting += events
 	full := before < b.tooMany && b.waiting >= b.tooMany
@@ -162,8 +160,8 @@ const (
 	dueNever // nothing, and no more will come
 )
 
-// busyShare of a full batch within BatchAge is load: there a batch may wait twice as long, since
-// a small one costs the engine three times as much a row as a large one.
+// busyShare of a full batch within BatchAge is load: there a batch waits up to twice as long while
+// more comes, since a small one costs the engine three times as much a row as a large one.
 const busyShare = 25
 
 // due says why the entries that are in no batch yet should be loaded, or how long they may wait.
@@ -183,13 +181,57 @@ func (b *batcher) due() (due, time.Duration) {
 		return dueNow, 0
 	}
 	age := b.in.cfg.BatchAge
-	if b.waiting >= b.tooMany/busyShare {
-		age *= 2
+	since, newest := b.since()
+	deadline := since.Add(age)
+	if quiet := newest.Add(age / 4); b.waiting >= b.tooMany/busyShare && quiet.After(deadline) {
+		deadline = quiet
+		if latest := since.Add(2 * age); deadline.After(latest) {
+			deadline = latest
+		}
 	}
-	if left := age - time.Since(b.since); left > 0 {
+	if left := time.Until(deadline); left > 0 {
 		return dueByAge, left
 	}
 	return dueNow, 0
+}
+
+// mark is the moment at which an entry came.
+type mark struct {
+	index uint64
+	at    time.Time
+}
+
+// The newest marks are kept, so many and so far apart that they reach back further than any batch
+// waits for its age.
+const (
+	marksMax   = 64
+	marksApart = 20 // a batch's age is so many times as long
+)
+
+// mark notes that an entry came just now. It is called with mu held.
+func (b *batcher) mark(index uint64) {
+	now := time.Now()
+	if n := len(b.marks); n > 0 && now.Sub(b.marks[n-1].at) < b.in.cfg.BatchAge/marksApart {
+		return
+	}
+	if len(b.marks) == marksMax {
+		b.marks = append(b.marks[:0], b.marks[1:]...)
+	}
+	b.marks = append(b.marks, mark{index, now})
+}
+
+// since returns when the oldest entry came that is in no batch, the year 1 when that is long ago, and
+// when the newest did. It is called with mu held.
+func (b *batcher) since() (oldest, newest time.Time) {
+	for i := len(b.marks) - 1; i >= 0; i-- {
+		if newest.IsZero() {
+			newest = b.marks[i].at
+		}
+		if b.marks[i].index <= b.planned+1 {
+			return b.marks[i].at, newest
+		}
+	}
+	return time.Time{}, newest
 }
 
 // loadable says whether to load now. A full batch is loaded ahead; one that is not grows until

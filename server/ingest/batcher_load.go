@@ -108,5 +108,4 @@ func (b *batcher) plan(f *batch) {
 	defer b.mu.Unlock()
 	b.planned = f.to
 	b.waiting -= f.events
-	b.since = time.Now()
 }

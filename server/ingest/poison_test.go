@@ -86,7 +86,7 @@ func (l *ledger) poisoned(dir, table string) (in *Ingest, allow func()) {
 
 // TestPoisonBlocksNobody: a batch that the ledger refuses is set aside, what follows is stored, and
 // a replay brings it back: once, twice, when its file is there again after a crash, and when its
-// token is forgotten. Without the look at the ledger it is there twice.
+// token is forgotten. Without the look at the ledger the forgotten one is there twice.
 func TestPoisonBlocksNobody(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
@@ -148,8 +148,8 @@ func TestPoisonOfARollup(t *testing.T) {
 }
 
 // TestSystemicFaultIsNoPoison: a table that refuses everything is nobody's poison. Nothing is set
-// aside, it is said, and all is stored once the table is mended. Without the probe (or another
-// accepted batch) as evidence both batches are set aside.
+// aside, it is said, and all is stored once the table is mended. Without the evidence of something
+// else that is accepted, every batch is set aside and nothing is said.
 func TestSystemicFaultIsNoPoison(t *testing.T) {
 	t.Parallel()
 	for _, table := range []string{"usage_events", "consumption_daily"} {
@@ -176,7 +176,8 @@ func TestSystemicFaultIsNoPoison(t *testing.T) {
 }
 
 // TestPoisonAloneIsProbed: two batches are poison and there is no third: a probe shows that the
-// fault is theirs. What it leaves in the ledger is of no organization and adds up to nothing.
+// fault is theirs. What it leaves in the ledger is of no organization and adds up to nothing. Where
+// nothing is ever doubted, the two stay in the way for ever.
 func TestPoisonAloneIsProbed(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
