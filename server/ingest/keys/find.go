@@ -67,17 +67,20 @@ func (s *Store) search(records []record, now int64) (found uint64) {
 func (s *Store) inRun(run *run, key record, now int64) bool {
 	at, err := run.find(key, s.page[:])
 	if err != nil {
-		s.sayDamage(err)
+		if s.sayDamage(err) {
+			s.keeper.renew.Store(true) // or it is met again at every restart
+			s.keeper.signal()
+		}
 		return false
 	}
 	return at != 0 && record{at: at}.knownAt(now, s.window)
 }
 
-// sayDamage says once which keys a page that cannot be read has lost.
-func (s *Store) sayDamage(err error) {
+// sayDamage says once which keys a page that cannot be read has lost; false: it was said before.
+func (s *Store) sayDamage(err error) bool {
 	var e *pageError
 	if !errors.As(err, &e) || e.run.bad[e.page] {
-		return
+		return false
 	}
 	if e.run.bad == nil {
 		e.run.bad = make(map[int]bool)
@@ -87,6 +90,7 @@ func (s *Store) sayDamage(err error) {
 		"file", e.run.Name, "page", e.page, "keys", pageRecords, "accepted_from", clock(e.run.From),
 		"accepted_to", clock(e.run.To), "error", e.err)
 	s.lose(pageRecords)
+	return true
 }
 
 func clock(at uint32) time.Time { return time.Unix(int64(at), 0).UTC() }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type keeper struct {
 	done    chan struct{}
 
 	merging    []*run      // right now
-	renew      bool        // a filter has to be made anew
+	renew      atomic.Bool // a filter or a page is damaged: all runs are to be made anew
 	unfiltered bool        // that there is no room for one was said
 	said       string      // the last failure that was logged
 	samples    []time.Time // what the clock said at each of the last ticks
@@ -35,8 +36,8 @@ const (
 	clockTicks = 60 // the clock has to say for so many that keys are too old
 )
 
-func newKeeper(s *Store) keeper {
-	return keeper{
+func newKeeper(s *Store) *keeper {
+	return &keeper{
 		s: s, wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -225,7 +226,7 @@ func (k *keeper) newRun(most int, instead []*run, fill func(*runWriter) error) (
 // loadFilter reads a run's filter, or says that it cannot and has it made anew.
 func (k *keeper) loadFilter(r *run) {
 	if err := r.loadFilter(); err != nil {
-		k.renew = true
+		k.renew.Store(true)
 		k.s.cfg.Logger.Error("a filter of known keys is damaged: they are slower until it is made anew",
 			"file", r.Name, "keys", r.Records, "error", err)
 	}

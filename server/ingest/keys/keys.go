@@ -99,7 +99,7 @@ type Store struct {
 	changed     chan struct{} // closed and replaced when frozen gets shorter, or at the end
 	page        [pageBytes]byte
 
-	keeper keeper
+	keeper *keeper
 }
 
 // Open opens the store in its folder, or makes a new one. It reads the filters, about a byte a key.

@@ -66,8 +66,8 @@ func (k *keeper) due() (due []*run, old bool) {
 	if few || len(runs) == 0 {
 		return nil, false
 	}
-	if k.renew || len(runs) > 1 && (all-runs[0].Records)*mergeAllAt >= runs[0].Records {
-		k.renew = false
+	enough := len(runs) > 1 && (all-runs[0].Records)*mergeAllAt >= runs[0].Records
+	if k.renew.Swap(false) || enough {
 		return runs, false
 	}
 	for limit := 4 * s.cfg.RecentMax; len(runs) > mergeSome; limit *= mergeSome {
