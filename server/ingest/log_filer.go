@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
-	"syscall"
 
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
@@ -115,12 +114,13 @@ func (r *segmentReader) GetLog(index uint64) (*types.PooledBuffer, error) {
 	if r.inner != nil {
 		b, err := r.inner.GetLog(index)
 		if err == nil {
-			if e, _, ok := parsePayload(b.Bs); ok && e.index == index {
+			e, _, ok := parsePayload(b.Bs)
+			if ok && e.index == index && e.plain && e.to == int64(len(b.Bs)) {
 				return b, nil
 			}
 			b.Close()
 		}
-		if err != nil && !errors.Is(err, types.ErrCorrupt) && !errors.Is(err, syscall.EIO) {
+		if errors.Is(err, types.ErrNotFound) || errors.Is(err, fs.ErrClosed) {
 			return nil, err
 		}
 	}
@@ -158,10 +158,12 @@ func (r *segmentReader) search(index uint64) (*types.PooledBuffer, error) {
 	if _, err := file.ReadAt(b, place.from); err != nil {
 		return nil, types.ErrCorrupt
 	}
-	if _, _, ok := parsePayload(b); !ok { // of its index the place is surer
+	e, _, ok := parsePayload(b)
+	if !ok {
 		return nil, types.ErrCorrupt
 	}
-	return &types.PooledBuffer{Bs: b}, nil
+	e.index = index // its place is surer than what it says
+	return &types.PooledBuffer{Bs: payload(e)}, nil
 }
 
 // Close implements io.Closer.

@@ -57,6 +57,7 @@ type segmentEntry struct {
 	span            // of raft-wal's payload
 	node  uuid.UUID // zero: from a log that did not say
 	data  []byte
+	plain bool // what is around the data is as raft-wal wrote it
 }
 
 // scanner goes through one segment.
@@ -161,36 +162,28 @@ func (s *scanner) commit(off int64, crc uint32) {
 	s.result.end, s.result.written, s.open = s.committed, s.committed, 0
 }
 
-// bad notes bytes that belong to nothing.
+// bad notes bytes that belong to nothing. What is between two of them without an entry is one span.
 func (s *scanner) bad(from, to int64, b []byte) {
 	if zero(b) {
 		return
 	}
-	s.result.written = to
-	s.damaged += to - from
-	spans := s.result.bad
-	if n := len(spans); n > 0 && spans[n-1].to == from {
-		spans[n-1].to = to
-		return
+	r := &s.result
+	r.written = to
+	if n := len(r.bad); n == 0 || r.bad[n-1].behind != r.last {
+		r.bad = append(r.bad, badSpan{span{from, to}, r.last})
 	}
-	s.result.bad = append(spans, badSpan{span{from, to}, s.result.last})
+	last := &r.bad[len(r.bad)-1]
+	last.to = to
+	s.damaged = to - last.from
 }
 
 // ruin returns the bad bytes behind the last entry, zero when too few to have been one.
-func (r segmentScan) ruin() (all span) {
-	for _, b := range r.bad {
-		if b.behind != r.last {
-			continue
-		}
-		if all.to == 0 {
-			all.from = b.from
-		}
-		all.to = b.to
+func (r segmentScan) ruin() span {
+	if n := len(r.bad); n > 0 && r.bad[n-1].behind == r.last &&
+		r.bad[n-1].to-r.bad[n-1].from >= frameLeast {
+		return r.bad[n-1].span
 	}
-	if all.to-all.from < frameLeast {
-		return span{}
-	}
-	return all
+	return span{}
 }
 
 // changed reports whether there is something bad before the end.
@@ -209,7 +202,7 @@ func (s *scanner) finish() {
 		return
 	}
 	if n := len(r.bad); n > 0 && r.bad[n-1].from >= r.end {
-		r.torn = n == 1 && s.unfinished(r.bad[0].from)
+		r.torn = s.unfinished(r.bad[n-1].from)
 		return
 	}
 	r.whole = len(r.bad) == 0 && s.open == 0 && s.sumOfLastCommit() == s.crc
@@ -310,7 +303,20 @@ func parsePayload(b []byte) (e segmentEntry, missing int, ok bool) {
 		copy(e.node[:], rest[length+1:])
 	}
 	e.to = int64(len(b) - len(rest) + want)
+	e.plain = (rest[length] == 0 || rest[length] == extensions) &&
+		bytes.Equal(rest[want-moment:want], noTime[:])
 	return e, 0, true
+}
+
+// noTime is the zero time as raft-wal writes it: a version, and an offset of -1.
+var noTime = [...]byte{0: 1, 13: 0xff, 14: 0xff}
+
+// payload returns raft-wal's encoding of an entry.
+func payload(e segmentEntry) []byte {
+	b := binary.AppendUvarint(nil, e.index)
+	b = binary.AppendUvarint(append(b, 0, 0), uint64(len(e.data)))
+	b = append(append(b, e.data...), 0)
+	return append(b, noTime[:]...)
 }
 
 // peek returns up to n bytes at off, fewer at the end of the file; they are valid until the next.
