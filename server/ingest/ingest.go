@@ -49,10 +49,11 @@ type Config struct {
 	BatchAge      time.Duration // or at this age; default 400 ms
 	InsertTimeout time.Duration // of one try; default 60 s
 
-	disk      types.VFS     // where the log is; tests put a failing one here
-	segment   int           // bytes of a segment of the log; default 64 MiB
-	nonce     func() uint64 // of a batch; random
-	poisonAge time.Duration // how long a batch is refused before it is doubted; default 30 s
+	disk       types.VFS     // where the log is; tests put a failing one here
+	keysRecent int           // keys in memory; 0: the default of keys
+	segment    int           // bytes of a segment of the log; default 64 MiB
+	nonce      func() uint64 // of a batch; random
+	poisonAge  time.Duration // how long a batch is refused before it is doubted; default 30 s
 }
 
 func (c Config) withDefaults() Config {
@@ -358,7 +359,8 @@ func (in *Ingest) setBroken(cause error) {
 		return
 	}
 	if in.broken.Swap(&cause) == nil {
-		in.cfg.Logger.Error("log cannot be written, refusing events until it can", "error", cause)
+		in.cfg.Logger.Error("log cannot be written, refusing events until it can",
+			"error", cause, "do", advice(cause))
 	}
 }
 

@@ -119,7 +119,7 @@ func (l *logFile) open(floor uint64) error {
 		return fmt.Errorf("log: %w", err)
 	}
 	r := &repair{
-		filer:   &filer{segment.NewFiler(l.dir, l.disk), l.dir, l.disk, meta},
+		filer:   &filer{segment.NewFiler(l.dir, l.disk), l.dir, l.disk, meta, l.logger},
 		meta:    meta,
 		segment: uint32(l.segment),
 		logger:  l.logger,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"sync"
 
 	"github.com/hashicorp/raft-wal/segment"
@@ -22,10 +23,22 @@ type filer struct {
 	dir  string
 	disk types.VFS
 	meta *checkpoint
+
+	logger *slog.Logger
 }
 
 // Create implements types.SegmentFiler.
 func (f *filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
+	w, err := f.create(info)
+	if err != nil {
+		// raft-wal makes a segment behind our back, and would keep to itself why it could not.
+		f.logger.Error("log cannot begin a new segment", "error", err, "do", advice(err))
+		return nil, err
+	}
+	return &tail{w, f.reader(info, w)}, nil
+}
+
+func (f *filer) create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	w, err := f.Filer.Create(info)
 	if err != nil {
 		return nil, err
@@ -37,7 +50,7 @@ func (f *filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
-	return &tail{w, f.reader(info, w)}, nil
+	return w, nil
 }
 
 // RecoverTail implements types.SegmentFiler.
