@@ -54,7 +54,8 @@ func (d *doubt) proven(err error) bool {
 }
 
 // probe inserts an event of no organization, no quantity and no cost, to see whether ClickHouse
-// takes anything. It stays in the ledger, where it adds nothing to what anybody reads.
+// takes anything. It stays in the ledger, where it adds nothing to what anybody reads; as a later
+// revision it is no event of any log.
 func (b *batcher) probe() {
 	now := b.in.cfg.Now().UTC()
 	id, err := uuid.NewV7()
@@ -62,7 +63,7 @@ func (b *batcher) probe() {
 		return
 	}
 	probe := schema.Event{
-		ID: id, Entry: schema.Record, Time: now, IngestTime: now, Chargeable: true,
+		ID: id, Revision: 1, Entry: schema.Record, Time: now, IngestTime: now, Chargeable: true,
 		Measurements: []schema.Measurement{{UsageType: "PROBE", Pricing: schema.Given}},
 	}
 	var rows queries.EventBatch
