@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,10 +33,6 @@ type client struct {
 type chaosCounts struct {
 	writes, events, unknown, refused, resent, corrected, read, doubled atomic.Int64
 }
-
-// nodesLearn says that a node knows the keys that the other accepted. While it is false, a key goes
-// to one node only.
-var nodesLearn = os.Getenv("PEERS") != ""
 
 // What a client waits for an answer. After that the outcome of a write or a correction is unknown.
 const (
@@ -124,12 +119,11 @@ func (c *client) deliver(ctx context.Context, w *write) {
 		f.begin()
 	}
 	c.history.add(w.facts)
-	w.home = c.author.IntN(2)
 	if w.keyed() && c.author.IntN(8) == 0 {
 		c.toBoth(ctx, w)
 	}
 	for ctx.Err() == nil {
-		node := c.nodeFor(w)
+		node := c.author.IntN(2)
 		a := c.call(ctx, http.MethodPost, node, w.path, w.body, w.headers...)
 		if c.settled(w, node, a) {
 			return
@@ -139,24 +133,13 @@ func (c *client) deliver(ctx context.Context, w *write) {
 	c.t.Errorf("%s write is not answered although everything works again", w.kind)
 }
 
-func (c *client) nodeFor(w *write) int {
-	if n := c.author.IntN(2); nodesLearn {
-		return n
-	}
-	return w.home
-}
-
-// toBoth sends a write to both nodes at once, or twice to one.
+// toBoth sends a write to both nodes at once.
 func (c *client) toBoth(ctx context.Context, w *write) {
 	var both sync.WaitGroup
 	var answers [2]answer
 	for node := range answers {
 		both.Go(func() {
-			to := node
-			if !nodesLearn {
-				to = w.home
-			}
-			answers[node] = c.call(ctx, http.MethodPost, to, w.path, w.body, w.headers...)
+			answers[node] = c.call(ctx, http.MethodPost, node, w.path, w.body, w.headers...)
 		})
 	}
 	both.Wait()
@@ -238,7 +221,7 @@ func (c *client) learnID(w *write, body []byte) {
 
 // resend sends what was acknowledged once more. The node that acknowledged it knows it for good.
 func (c *client) resend(ctx context.Context, w *write) {
-	node := c.nodeFor(w)
+	node := c.author.IntN(2)
 	a := c.call(ctx, http.MethodPost, node, w.path, w.body, w.headers...)
 	switch {
 	case a.err != nil || a.refused():

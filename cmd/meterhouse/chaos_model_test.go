@@ -113,7 +113,6 @@ type write struct {
 	twice   int // events that are in it a second time
 	wrong   int // events that must be rejected
 	tried   bool
-	home    int // the node that it goes to first
 }
 
 // keyed writes may be sent again.

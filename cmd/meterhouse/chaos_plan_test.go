@@ -74,12 +74,12 @@ func newPlan(seed uint64, about time.Duration) []step {
 	var plan []step
 	for at := time.Duration(0); at < about; {
 		s := step{
-			after: between(r, 300*time.Millisecond, 2*time.Second),
+			after: between(r, 500*time.Millisecond, 3*time.Second),
 			act:   chooseAct(r),
 			node:  r.IntN(2),
 			fault: refuse + fault(r.IntN(int(faultsEnd-refuse))),
 			limit: []uint64{0, 4 << 10, 64 << 10, 1 << 20, 20 << 20}[r.IntN(5)],
-			lasts: between(r, 100*time.Millisecond, 3*time.Second),
+			lasts: between(r, 100*time.Millisecond, 2500*time.Millisecond),
 		}
 		at += s.after
 		plan = append(plan, s)
