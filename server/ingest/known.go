@@ -18,6 +18,7 @@ func openKeys(c Config, log *logFile) (*keys.Store, error) {
 	return keys.Open(keys.Config{
 		Dir: filepath.Join(c.Dir, "keys"), Aside: AsideDir(c.Dir), Window: c.Window,
 		Now: c.Now, Logger: c.Logger, Node: log.node, LogLast: log.last,
+		RecentMax: c.keysRecent,
 	})
 }
 
