@@ -62,10 +62,17 @@ func (in *Ingest) knowStored(stored uint64) error {
 	if err != nil || first == 0 {
 		return err
 	}
+	lost := false
 	for index := max(first, in.keys.Durable()+1); index <= min(stored, in.log.last); index++ {
 		e, size, err := in.log.read(index)
 		if err != nil {
 			return err
+		}
+		if size == 0 && !lost { // see logFile.read
+			lost = true
+			in.cfg.Logger.Error("entries of the log that are stored cannot be read any more: their "+
+				"keys are learned again from the database", "first_entry", index)
+			in.keys.Lose()
 		}
 		if err := in.know(index, e, size); err != nil {
 			return err

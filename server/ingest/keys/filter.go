@@ -25,7 +25,9 @@ func newFilter(shape filterShape) *filter {
 	size := int(shape.blocks) * blockBytes
 	memory, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE,
 		syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if f.mapped = err == nil; !f.mapped {
+	if f.mapped = err == nil; f.mapped {
+		hugePages(memory)
+	} else {
 		memory = make([]byte, size)
 	}
 	f.blocks = memory
@@ -88,6 +90,7 @@ func (f filterShape) bytes() int64 { return int64(f.blocks) * blockBytes }
 // in 25, with 2 one in 3. The small runs, of which there are several, get the better ones.
 const (
 	filterBitsSmall = 12
+	filterBitsFloor = 6 // what a small one gets although there is no room: there are few
 	filterBitsLarge = 10
 	filterBitsLeast = 2
 	filterHashes    = 6 // 54 of the 64 bits there are
@@ -97,7 +100,7 @@ const (
 func shapeFor(n, smallMax int, room int64) filterShape {
 	want := int64(filterBitsLarge)
 	if n <= smallMax {
-		want = filterBitsSmall
+		want, room = filterBitsSmall, max(room, int64(n)*filterBitsFloor/8)
 	}
 	size := min(int64(n)*want/8, room)
 	if size*8 < int64(n)*filterBitsLeast {

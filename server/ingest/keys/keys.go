@@ -304,6 +304,13 @@ func (s *Store) Regained(loss int) {
 	}
 }
 
+// Lose says that keys are gone of events that are in the ledger: everything is to be learned again.
+func (s *Store) Lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose(0)
+}
+
 // lose notes that keys are gone: what was learned has to be learned again.
 func (s *Store) lose(keys int) {
 	s.damaged += int64(keys)

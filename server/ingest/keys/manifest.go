@@ -67,8 +67,9 @@ func (s *Store) load() error {
 		s.loss = 1
 	}
 	s.keeper.next = m.Next
-	room := s.cfg.MemoryMax - s.tableRoom()
-	// Small ones first: they are more, and the largest goes without a filter if one has to.
+	// What was written under this bound fits, also when small runs came together beyond it. Under a
+	// smaller one the largest goes without its filter.
+	room := s.cfg.MemoryMax + s.cfg.MemoryMax/4 - s.tableRoom()
 	slices.SortStableFunc(m.Runs, func(a, b runInfo) int { return a.Records - b.Records })
 	for _, info := range m.Runs {
 		delete(files, info.Name)
