@@ -29,6 +29,7 @@ type batcher struct {
 	hurry    uint64        // somebody waits for this index
 	stopping bool          // store what there is, then end
 	changed  chan struct{} // closed and replaced when progress.Stored moves
+	opened   time.Time
 
 	// The rest is run's alone.
 	restored   []fixedBatch // batches of an earlier process, to be loaded again as they were
@@ -54,6 +55,7 @@ func newBatcher(in *Ingest) *batcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &batcher{
 		in:      in,
+		opened:  time.Now(),
 		tooMany: int64(in.cfg.BatchRowsMax),
 		changed: make(chan struct{}),
 		loaded:  make(chan *batch, 1),

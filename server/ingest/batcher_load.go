@@ -51,15 +51,30 @@ func (b *batcher) startLoad() {
 	} else {
 		f.nonce = b.in.cfg.nonce()
 	}
-	if b.in.log.doubted(f.from) {
+	doubted := b.in.log.doubted(f.from)
+	if doubted {
 		f.answered = time.Unix(0, 0) // then the ledger is asked what it has of it
 	}
 	b.loading = true
 	b.work.Go(func() {
+		if doubted && !b.outlast() {
+			return
+		}
 		if b.retry("read the log", func() error { return b.load(f, upTo, rowsMax) }) {
 			b.loaded <- f
 		}
 	})
+}
+
+// outlast waits until no insert of an earlier process can be under way, unseen by who asks the ledger;
+// false when the batcher was told to end.
+func (b *batcher) outlast() bool {
+	select {
+	case <-time.After(time.Until(b.opened.Add(b.in.cfg.InsertTimeout))):
+		return true
+	case <-b.ctx.Done():
+		return false
+	}
 }
 
 // load reads entries from f.from to upTo, or fewer when there are rowsMax rows before.
