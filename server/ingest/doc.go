@@ -9,10 +9,15 @@
 //	Record ──► queue ──► committer ──► log (one fsync for many requests) ──► Record returns
 //	                                    │
 //	                                    ▼ wakes
-//	                                 batcher ──► ClickHouse, retrying for ever
-//	                                    │
-//	                                    ▼ checkpoint, truncation of the log
+//	                                 batcher: decodes a batch while two are inserted
+//	                                    │  bounds and nonces of both fixed durably
+//	                                    ├──► ClickHouse, retrying for ever
+//	                                    ├──► folder aside: what ClickHouse refuses though it takes others
+//	                                    ▼ stored, in order: checkpoint, truncation of the log
 //
 // The log is the queue: the batcher reads what it sends from the log, in the normal case as after a
 // crash, so that there is one way through and memory does not grow with what ClickHouse owes.
+//
+// A batch that is refused for what is in it must not keep the others waiting: see batcher_poison.go.
+// What is set aside is a file (aside.go), which `meterhouse replay` stores (aside_replay.go).
 package ingest
