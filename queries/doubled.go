@@ -27,8 +27,8 @@ var doubledEvents = ask("doubled_events", func(events []uuid.UUID) []any {
 	return []any{&d.Organization, &d.Event, &d.Times}
 }).with(scanSettings)
 
-// DoubledEvents returns those of some events, at most DoubledEventsMax, that were accepted more than
-// once in the weeks of which keys are kept, whether that was mended or not.
+// DoubledEvents returns those of some events, at most DoubledEventsMax, that were accepted more
+// than once in the weeks of which keys are kept, whether that was mended or not.
 func (q *Queries) DoubledEvents(
 	ctx context.Context, events []uuid.UUID,
 ) ([]DoubledEvent, error) {
@@ -77,6 +77,7 @@ type DoubledParams struct {
 	Organization uuid.UUID
 	Events       []uuid.UUID
 	Times        []time.Time
+	Window       time.Duration // for which a key is known; what comes later is another event
 }
 
 var doubledEntries = ask("doubled_entries", func(p DoubledParams) []any {
@@ -93,11 +94,11 @@ func (q *Queries) ExtraCopies(ctx context.Context, p DoubledParams) ([]Copy, err
 	err := stream(ctx, q.conn, doubledEntries, p, func(r entryRow) error {
 		r.event.Organization = p.Organization
 		if one.id != r.event.ID {
-			all = append(all, one.extra()...)
+			all = append(all, one.extra(p.Window)...)
 			one = ledgerEvent{id: r.event.ID}
 		}
 		one.add(r)
 		return nil
 	})
-	return append(all, one.extra()...), err
+	return append(all, one.extra(p.Window)...), err
 }

@@ -88,6 +88,7 @@ func (c *copies) shows(revisions, extra []string) {
 	for _, d := range doubled {
 		found, err := c.q.ExtraCopies(c.t.Context(), queries.DoubledParams{
 			Organization: d.Organization, Events: []uuid.UUID{d.Event}, Times: d.Times,
+			Window: 34 * 24 * time.Hour,
 		})
 		if err != nil {
 			c.t.Fatal(err)
@@ -181,8 +182,8 @@ func TestDoubledKeysFindsThem(t *testing.T) {
 	}
 }
 
-// TestHoldsAreKeptOneAfterTheOther has two holds at once, a node that keeps one and a node that went
-// without a word.
+// TestHoldsAreKeptOneAfterTheOther has two holds at once, a node that keeps one and a node that
+// went without a word.
 func TestHoldsAreKeptOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	_, q := open(t)
@@ -238,5 +239,27 @@ func TestHoldsAreKeptOneAfterTheOther(t *testing.T) {
 	}
 	if err := q.AwaitHold(ctx, second); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestOldKeysAreDropped keeps those of the week that a day is in.
+func TestOldKeysAreDropped(t *testing.T) {
+	t.Parallel()
+	db, q := open(t)
+	c := newCopies(t, q, "event")
+	monday := at(t, "2026-07-06T00:00:00Z")
+	for i, hours := range []time.Duration{-1, 1, 7 * 24, 14 * 24} {
+		e := c.copy(0, "a")
+		e.IngestTime = monday.Add(hours * time.Hour)
+		c.put(e, "node 1", uint64(i))
+	}
+	for _, want := range []int{2, 0} {
+		n, err := q.DropKeys(t.Context(), monday.AddDate(0, 0, 10))
+		if err != nil || n != want {
+			t.Errorf("DropKeys = %d, %v, want %d weeks", n, err, want)
+		}
+	}
+	if got := db.Strings("SELECT toString(count()) FROM event_keys")[0]; got != "2" {
+		t.Errorf("%s keys are left, want 2", got)
 	}
 }

@@ -66,6 +66,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(nodeKeys, NodeKeysParams{Node: id, After: 1, To: 2, Limit: 100}),
 		asked(doubledEvents, []uuid.UUID{id}),
 		asked(keysKept, none{}),
+		asked(keyWeeks, from),
 		asked(doubledKeys, slice{0, 1}),
 		asked(doubledEntries, DoubledParams{
 			Organization: id, Events: []uuid.UUID{id}, Times: []time.Time{from},
@@ -96,6 +97,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
 	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
+	names = append(names, dropEventKeys) // it is no question either
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

@@ -73,8 +73,8 @@ func (q *Queries) sayHold(ctx context.Context, h Hold, now time.Time) error {
 }
 
 // ErrNodeAbsent is a node that went without saying that it has nothing half done.
-var ErrNodeAbsent = errors.New("does not answer and may have an insert half done; start it again, " +
-	"or say that it will never run again")
+var ErrNodeAbsent = errors.New("does not answer and may have an insert half done; start it " +
+	"again, or say that it will never run again")
 
 // AwaitHold returns when every node that runs keeps the hold: none of them inserts into the ledger
 // until the hold ends. A node that went without saying that it has nothing half done is an

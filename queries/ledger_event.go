@@ -72,17 +72,14 @@ func (l *ledgerEvent) revisions() (all []Revision) {
 	return all
 }
 
-// again is how long after a copy an event of the same key is another event: its key was forgotten.
-// Nodes know it to the second.
-const again = keyWindow - time.Minute
-
 // extra returns the copies of the first record that are neither taken back nor the one that stays:
-// one of those that were accepted while their key was known. Only first records have copies: a
-// correction is made once.
-func (l *ledgerEvent) extra() (all []Copy) {
+// one of those that were accepted while their key was known, for a window. Only first records have
+// copies: a correction is made once.
+func (l *ledgerEvent) extra(window time.Duration) (all []Copy) {
 	if len(l.records) == 0 || l.records[0].Event.Revision != 0 {
 		return nil
 	}
+	again := window - time.Minute // nodes know it to the second
 	to := l.sameRevision(0)
 	corrected := -1
 	if _, ok := l.corrected(0); ok {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/corrections"
+	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
 // reprice gives what was measured the costs that today's rates make of it, by corrections. It runs
@@ -29,6 +30,9 @@ func reprice(ctx context.Context, args []string, std streams) (err error) {
 		return err
 	})
 	f.BoolVar(&p.DryRun, "dry-run", false, "say what would change and change nothing")
+	if err := c.keysFlag(f); err != nil {
+		return err
+	}
 	if _, err := parse(f, args, 0, ""); err != nil {
 		return err
 	}
@@ -50,6 +54,8 @@ func reprice(ctx context.Context, args []string, std streams) (err error) {
 	rows, err := corrections.New(corrections.Config{
 		Queries:  d.queries,
 		Snapshot: directory.Snapshot,
+		Gate:     &ingest.Guest{Reach: d.queries},
+		Window:   c.window,
 		Now:      time.Now,
 		Logger:   logger,
 	}).Reprice(ctx, p)

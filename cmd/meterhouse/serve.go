@@ -136,6 +136,7 @@ func (n *node) start(ctx context.Context) error {
 		Flush:    n.ingest.Flush,
 		Gate:     n.ingest.Gate(),
 		Doubled:  n.ingest,
+		Window:   n.config.window,
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,

@@ -2,8 +2,8 @@
 -- each node's log has them: from here a node learns the keys that other nodes accepted, and a new
 -- node all of them; an event that is here twice was accepted by two nodes.
 -- MergeTree sorted by node and sequence, the question "what has that node accepted since";
--- partitioned by week of acceptance, so that the engine drops what is older than the window of known
--- keys and a week as whole parts. The organization and the time find the event in the ledger.
+-- partitioned by week of acceptance, so that what is older than the window of known keys, which is a
+-- setting of the nodes, goes by partition. The organization and the time find the event in the ledger.
 CREATE TABLE IF NOT EXISTS event_keys
 (
     node UUID,
@@ -16,9 +16,7 @@ CREATE TABLE IF NOT EXISTS event_keys
 ENGINE = MergeTree
 PARTITION BY toMonday(ingest_time, 'UTC')
 ORDER BY (node, sequence)
-TTL toDateTime(ingest_time, 'UTC') + INTERVAL 41 DAY
 SETTINGS
     non_replicated_deduplication_window = 10000,
     fsync_after_insert = 1,
-    fsync_part_directory = 1,
-    ttl_only_drop_parts = 1
+    fsync_part_directory = 1

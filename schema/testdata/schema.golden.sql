@@ -363,8 +363,7 @@ CREATE TABLE event_keys
 ENGINE = MergeTree
 PARTITION BY toMonday(ingest_time, 'UTC')
 ORDER BY (node, sequence)
-TTL toDateTime(ingest_time, 'UTC') + toIntervalDay(41)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE MATERIALIZED VIEW event_keys_view TO event_keys
 (

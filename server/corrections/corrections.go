@@ -22,8 +22,9 @@ type Config struct {
 	Queries  *queries.Queries
 	Snapshot func() *access.Snapshot     // for rates
 	Flush    func(context.Context) error // stores what this node acknowledged; nil: nothing to
-	Gate     *ingest.Gate                // before the ledger; nil: nobody else closes it
+	Gate     Gate                        // before the ledger; nil: nobody else closes it
 	Doubled  Doubled                     // what other nodes accepted as well; nil: nobody knows
+	Window   time.Duration               // for which idempotency keys are known; default 34 days
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer // nil: nobody looks
@@ -41,6 +42,13 @@ type Corrector struct {
 	work   sync.WaitGroup
 }
 
+// Gate stands before the ledger: an insert is between Enter and Leave. *ingest.Gate is a node's,
+// *ingest.Guest a command's.
+type Gate interface {
+	Enter(ctx context.Context) error
+	Leave()
+}
+
 // correctTimeout bounds one correction, waiting for others of the organization's included.
 const correctTimeout = 20 * time.Second
 
@@ -49,6 +57,9 @@ const flushTimeout = 5 * time.Second
 
 // New returns a Corrector. It starts nothing.
 func New(c Config) *Corrector {
+	if c.Window == 0 {
+		c.Window = 34 * 24 * time.Hour
+	}
 	if c.Gate == nil {
 		c.Gate = new(ingest.Gate)
 	}

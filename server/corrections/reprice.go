@@ -181,7 +181,7 @@ func (r *repricing) extra(
 		}
 		for some := range slices.Chunk(doubled, sweepPage) {
 			found, err := r.c.cfg.Queries.ExtraCopies(ctx,
-				doubledParams(some[0].Organization, some))
+				r.c.doubledParams(some[0].Organization, some))
 			if err != nil {
 				return nil, err
 			}

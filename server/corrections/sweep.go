@@ -34,6 +34,8 @@ const (
 	// last batch of a node that never came back, or events that were set aside and replayed.
 	searchInterval = time.Hour
 	searchFirst    = 2 * time.Minute // after the start
+	// keysGrace is how long the ledger's record of keys outlives them: a log may be late.
+	keysGrace = 7 * 24 * time.Hour
 )
 
 // sweeps takes back the second copies of events that two nodes accepted. What it could not sweep it
@@ -53,7 +55,10 @@ func (c *Corrector) sweeps(ctx context.Context) {
 		}
 		if err == nil && !c.cfg.Now().Before(search) && c.cfg.Doubled.Eldest() {
 			search = c.cfg.Now().Add(searchInterval)
-			_, err = c.Search(ctx)
+			old := c.cfg.Now().Add(-c.cfg.Window - keysGrace)
+			if _, err = c.cfg.Queries.DropKeys(ctx, old); err == nil {
+				_, err = c.Search(ctx)
+			}
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -159,7 +164,7 @@ func (c *Corrector) takeBack(
 ) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, sweepTimeout)
 	defer cancel()
-	p := doubledParams(organization, events)
+	p := c.doubledParams(organization, events)
 	// Most of what is asked about was taken back before, by another node: no journal for that.
 	if extra, err := c.cfg.Queries.ExtraCopies(ctx, p); err != nil || len(extra) == 0 {
 		return 0, err
@@ -186,10 +191,10 @@ func (c *Corrector) takeBack(
 	return copies, nil
 }
 
-func doubledParams(
+func (c *Corrector) doubledParams(
 	organization uuid.UUID, events []queries.DoubledEvent,
 ) queries.DoubledParams {
-	p := queries.DoubledParams{Organization: organization}
+	p := queries.DoubledParams{Organization: organization, Window: c.cfg.Window}
 	for _, d := range events {
 		p.Events = append(p.Events, d.Event)
 		p.Times = append(p.Times, d.Times...)

@@ -145,8 +145,8 @@ func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey) {
 	learn(upTo)
 }
 
-// Doubled takes the events that may be in the ledger twice, since another node accepted their key as
-// well. When all of them are swept, so is what the others had said by asOf, the database's time:
+// Doubled takes the events that may be in the ledger twice, since another node accepted their key
+// as well. When all of them are swept, so is what the others had said by asOf, the database's time:
 // tell Swept.
 func (in *Ingest) Doubled() (events []queries.NodeKey, asOf time.Time) {
 	p := in.peers
@@ -182,7 +182,7 @@ func (p *peers) others() float64 {
 	return float64(p.live)
 }
 
-// sweptLag returns the seconds since the moment up to which everything is swept; 0 before the first.
+// sweptLag returns the seconds since the moment up to which all is swept; 0 before the first.
 func (p *peers) sweptLag() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
