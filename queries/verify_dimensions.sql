@@ -1,5 +1,6 @@
 -- Does dimensions describe every dimension of consumption_daily in days [from, to)?
--- Dimension ids that are not described, or in two ways, and from which day on.
+-- Dimension ids that are not described, or in two ways, and from which day on. One whose rows have
+-- all been taken back is not in use.
 SELECT
     organization_id,
     dimension_id,
@@ -18,6 +19,8 @@ FROM
     GROUP BY
         organization_id,
         dimension_id
+    HAVING sum(measurements) != 0
+        OR sum(quantity) != 0
     UNION ALL
     SELECT
         organization_id,

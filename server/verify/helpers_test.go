@@ -132,7 +132,7 @@ func newWriter(t testing.TB, q *queries.Queries, seed uint64, days []time.Time) 
 				t.Errorf("Record: %+v, %v", got, err)
 				return
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond)
 		}
 	})
 	w.stop = sync.OnceFunc(func() {

@@ -91,18 +91,14 @@ func (v *Verifier) month(ctx context.Context, p RebuildParams, month, from, to t
 			return err
 		}
 	}
-	for day := month; day.Before(end); day = day.AddDate(0, 0, 1) {
+	for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
 		for _, table := range []string{
 			queries.AgentUsage15m, queries.BillableHourly, queries.ConsumptionDaily,
 		} {
-			asked := slices.Contains(p.Tables, table) && !day.Before(from) && day.Before(to)
-			if !asked && !(monthly && table == queries.ConsumptionDaily) {
-				continue // a month is made of its days: they all have to be right
+			if !slices.Contains(p.Tables, table) && !(monthly && table == queries.ConsumptionDaily) {
+				continue
 			}
-			err := v.mend(ctx, p, queries.RebuildParams{
-				Table: table, From: day, To: day.AddDate(0, 0, 1),
-			})
-			if err != nil {
+			if err := v.mendDay(ctx, p, table, day); err != nil {
 				return err
 			}
 		}
@@ -110,8 +106,30 @@ func (v *Verifier) month(ctx context.Context, p RebuildParams, month, from, to t
 	if !monthly {
 		return nil
 	}
+	// A month is made of its days: those that nobody asked for have to be right as well.
+	differences, err := v.cfg.Queries.VerifyRollups(ctx, queries.VerifyParams{From: month, To: end})
+	if err != nil {
+		return err
+	}
+	for _, day := range daysOf(slices.DeleteFunc(differences, func(d queries.Difference) bool {
+		return d.Table != queries.ConsumptionDaily
+	})) {
+		if day.Before(from) || !day.Before(to) {
+			if err := v.mendDay(ctx, p, queries.ConsumptionDaily, day); err != nil {
+				return err
+			}
+		}
+	}
 	return v.mend(ctx, p, queries.RebuildParams{
 		Table: queries.ConsumptionMonthly, From: month, To: end,
+	})
+}
+
+func (v *Verifier) mendDay(
+	ctx context.Context, p RebuildParams, table string, day time.Time,
+) error {
+	return v.mend(ctx, p, queries.RebuildParams{
+		Table: table, From: day, To: day.AddDate(0, 0, 1),
 	})
 }
 
