@@ -21,16 +21,10 @@ func (b *batcher) send(f *batch) {
 	doubt := doubt{batcher: b}
 	var poison error
 	if !b.retry("insert a batch", func() error {
-		if b.in.cfg.Ledger != nil && b.in.cfg.Now().Sub(f.answered) > tokenTrust {
-			return b.sendLate(f, token)
-		}
 		doubt.begin()
-		err := b.insert(token, f)
+		err := b.try(f, token)
 		if doubt.proven(err) {
 			poison, err = err, nil
-		}
-		if queries.Answered(err) {
-			f.answered = b.in.cfg.Now()
 		}
 		return err
 	}) {
@@ -42,6 +36,18 @@ func (b *batcher) send(f *batch) {
 		return
 	}
 	b.ended <- f
+}
+
+// try inserts a batch once.
+func (b *batcher) try(f *batch, token string) error {
+	if b.in.cfg.Ledger != nil && b.in.cfg.Now().Sub(f.answered) > tokenTrust {
+		return b.sendLate(f, token)
+	}
+	err := b.insert(token, f)
+	if queries.Answered(err) {
+		f.answered = b.in.cfg.Now()
+	}
+	return err
 }
 
 // sendLate sends a batch that may have been inserted so long ago that its token is forgotten: what

@@ -222,7 +222,11 @@ func TestCrashBeforeAsideIsNoted(t *testing.T) {
 		})
 		abandon(in)
 		before := copyDir(t, dir) // fixed, tried, and not set aside
-		in = mustOpen(t, l.config(dir, &tap{}))
+		c = l.config(dir, &tap{})
+		if mended { // the next day, when its token is not trusted
+			c.Now = func() time.Time { return time.Now().Add(24 * time.Hour) }
+		}
+		in = mustOpen(t, c)
 		in.Start()
 		flush(t, in)
 		stop(t, in)
