@@ -181,6 +181,8 @@ func (l *line) missed() string {
 
 func (b *bench) all(ctx context.Context) error {
 	var lines []*line
+	memory := watchMemory(ctx, b.reads)
+	defer memory.end()
 	for _, name := range b.config.works() {
 		var measured []*line
 		var err error
@@ -194,16 +196,20 @@ func (b *bench) all(ctx context.Context) error {
 		}
 		lines = append(lines, measured...)
 	}
-	b.print(lines)
+	most := memory.end()
+	b.print(lines, most)
 	if !b.config.check {
 		return nil
 	}
-	return missed(lines)
+	return missed(lines, most)
 }
 
-// missed is an error if some line misses what is asked of it.
-func missed(lines []*line) error {
+// missed is an error if some line, or the memory, misses what is asked of it.
+func missed(lines []*line, memory int64) error {
 	var missed []string
+	if text := memoryMissed(memory); text != "" {
+		missed = append(missed, text)
+	}
 	for _, l := range lines {
 		if text := l.missed(); text != "" {
 			missed = append(missed, text)
@@ -232,7 +238,7 @@ func (b *bench) note(format string, args ...any) {
 	fmt.Fprintf(b.con.errs, format+"\n", args...)
 }
 
-func (b *bench) print(lines []*line) {
+func (b *bench) print(lines []*line, memory int64) {
 	w := b.con.out
 	fmt.Fprint(w, "\n| work | Meterhouse | reference | ratio | at least | p50 | p99 "+
 		"| reference p50 | reference p99 |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: "+
@@ -240,6 +246,7 @@ func (b *bench) print(lines []*line) {
 	for _, l := range lines {
 		l.print(w)
 	}
+	fmt.Fprint(w, memoryLine(memory))
 	fmt.Fprintf(w, "\nMedians of %d rounds, sides taking turns; the ratio is the median of the "+
 		"rounds' ratios, least and greatest in brackets.\nSingle events: %d connections, %v a side. "+
 		"Batches: %s events a round, "+

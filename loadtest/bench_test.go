@@ -120,7 +120,7 @@ func TestBenchPrintsRatios(t *testing.T) {
 	for _, want := range []string{
 		"| single-event writes, raia, durable ack |", "(bare fiber)", "native with a key",
 		"| batch writes, JSON array, until visible |", "(engine, pre-encoded)", "| 0.50 |",
-		"OpenMeter", "Machine: ", "rounds",
+		"OpenMeter", "Machine: ", "rounds", "| memory of `serve` during all of it, at most | 77 MB |",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("output lacks %q:\n%s", want, out)
@@ -178,10 +178,13 @@ func TestLineMissesWhatIsAsked(t *testing.T) {
 	}
 	l.ratioMin, l.p99Max = 0, singleP99Max
 	l.latency.add(2 * singleP99Max)
-	if err := missed([]*line{{}, l}); err == nil || !strings.Contains(err.Error(), "p99") {
+	if err := missed([]*line{{}, l}, 0); err == nil || !strings.Contains(err.Error(), "p99") {
 		t.Errorf("p99 is not missed: %v", err)
 	}
-	if err := missed([]*line{{}}); err != nil {
+	if err := missed(nil, 512<<20); err == nil || !strings.Contains(err.Error(), "memory") {
+		t.Errorf("512 MB miss < 512 MB: %v", err)
+	}
+	if err := missed([]*line{{}}, 511<<20); err != nil {
 		t.Error(err)
 	}
 }

@@ -83,6 +83,9 @@ func newFake(t *testing.T, agents ...agent) *fake {
 	mux.HandleFunc("GET /v2/gen-ai/agents/{id}/usage", f.getUsage)
 	mux.HandleFunc("GET /api/v2/MemoriConsumptionLogs/{token}/{id}/{kind}/{from}/{to}", f.getLogs)
 	mux.HandleFunc("GET /api/v2/TenantConsumptionLogs/{token}/{id}/{kind}/{from}/{to}", f.getLogs)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "go_goroutines 5\nprocess_resident_memory_bytes 8.1e+07\n")
+	})
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(f.Close)
 	return f
