@@ -47,19 +47,26 @@ func (f *filter) free() error {
 	return nil
 }
 
-// may returns a bit for each key that may be in the run. It branches on none of what it reads, so
-// that the processor fetches the next keys' blocks while it waits for one.
+// may returns a bit for each key that may be in the run. It looks at one bit of each first, and
+// branches on none, so that the processor fetches many blocks at a time; then half are left.
 func (f *filter) may(records []record) (maybe uint64) {
 	for i, r := range records {
+		b := blockOf(r, f.count)*blockBytes + uint64(r.lo>>3&(blockBytes-1))
+		maybe |= uint64(f.blocks[b]>>(r.lo&7)&1) << i
+	}
+	for left := maybe; left != 0; left &= left - 1 {
+		i := bits.TrailingZeros64(left)
+		r := records[i]
 		b := blockOf(r, f.count) * blockBytes
 		block := f.blocks[b : b+blockBytes : b+blockBytes]
-		w := r.hi<<32 | uint64(r.lo)
-		set := byte(1)
-		for range f.hashes {
-			set &= block[w>>3&(blockBytes-1)] >> (w & 7)
+		w := (r.hi<<32 | uint64(r.lo)) >> 9
+		for range f.hashes - 1 {
+			if block[w>>3&(blockBytes-1)]&(1<<(w&7)) == 0 {
+				maybe &^= 1 << i
+				break
+			}
 			w >>= 9
 		}
-		maybe |= uint64(set) << i
 	}
 	return maybe
 }

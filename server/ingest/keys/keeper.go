@@ -145,16 +145,14 @@ func (k *keeper) flushLocked() error {
 	for {
 		s.mu.Lock()
 		s.settle()
-		dirty, left := s.dirty, len(s.frozen)
 		var f *frozen
-		if left > 0 {
+		if len(s.frozen) > 0 {
 			f = s.frozen[0]
 		}
+		dirty := s.dirty
 		s.mu.Unlock()
-		if dirty {
-			if err := k.saveLocked(); err != nil {
-				return err
-			}
+		if f == nil && dirty {
+			return k.save()
 		}
 		if f == nil {
 			return nil
@@ -295,12 +293,6 @@ func (k *keeper) writeManifest(m manifest) error {
 
 // save writes the manifest of what is on disk: after a flush it says how far the log was read.
 func (k *keeper) save() error {
-	k.work.Lock()
-	defer k.work.Unlock()
-	return k.saveLocked()
-}
-
-func (k *keeper) saveLocked() error {
 	s := k.s
 	s.mu.Lock()
 	if s.active.len == 0 && len(s.frozen) == 0 {
@@ -310,11 +302,10 @@ func (k *keeper) saveLocked() error {
 	s.dirty = false
 	s.mu.Unlock()
 	err := k.note(k.writeManifest(m))
-	if err != nil {
-		s.mu.Lock()
-		s.dirty = true
-		s.mu.Unlock()
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dirty = s.dirty || err != nil
+	s.moved()
 	return err
 }
 

@@ -338,26 +338,25 @@ func (s *Store) Save() {
 // Flush makes everything added or learned so far durable. The error is ctx's, with that of the
 // disk if it is the reason.
 func (s *Store) Flush(ctx context.Context) error {
-	s.Save()
+	s.mu.Lock()
+	s.freezeSoon, s.dirty = true, true
+	s.settle()
+	s.keeper.signal()
+	started := s.started
+	s.mu.Unlock()
+	if !started {
+		return s.keeper.flush()
+	}
 	for {
 		s.mu.Lock()
-		left, failed, changed, started := len(s.frozen), s.failed, s.changed, s.started
-		waiting := s.freezeSoon && s.active.len > 0
-		closed := s.closed || !started && s.uncommitted > 0
+		left := s.dirty || len(s.frozen) > 0 || s.freezeSoon && s.active.len > 0
+		failed, closed, changed := s.failed, s.closed, s.changed
 		s.mu.Unlock()
-		if left == 0 && !waiting {
-			return s.keeper.save()
-		}
-		if closed {
+		switch {
+		case !left:
+			return nil
+		case closed:
 			return errors.New("keys: closed")
-		}
-		if !started {
-			s.keeper.flush()
-			s.Save()
-			if err := errors.Join(ctx.Err(), s.lastFailure()); err != nil {
-				return err
-			}
-			continue
 		}
 		select {
 		case <-changed:
@@ -365,12 +364,6 @@ func (s *Store) Flush(ctx context.Context) error {
 			return errors.Join(ctx.Err(), failed)
 		}
 	}
-}
-
-func (s *Store) lastFailure() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
 }
 
 // Close lets go of the folder. What is not durable yet is not flushed: the log has it.
