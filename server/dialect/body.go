@@ -54,9 +54,9 @@ func (b bodyReader) read(c *fiber.Ctx) ([]byte, error) {
 	case "", "identity":
 		return b.all(raw, length)
 	case "gzip", "x-gzip":
-		return b.gunzip(raw, length)
+		return b.inflate(raw, length, b.gunzip)
 	case "zstd":
-		return b.unzstd(raw, length)
+		return b.inflate(raw, length, b.unzstd)
 	}
 	return nil, schema.Errorf(schema.Unsupported, fiber.HeaderContentEncoding,
 		"must be gzip, zstd or absent")
@@ -123,13 +123,27 @@ func (e *encoded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b bodyReader) gunzip(raw io.Reader, length int) ([]byte, error) {
-	zr, err := gzip.NewReader(&encoded{b, raw, b.max})
+// inflate decodes a compressed body, which has come as a whole before anything is made of it.
+func (b bodyReader) inflate(
+	raw io.Reader, length int, decode func(compressed []byte) ([]byte, error),
+) ([]byte, error) {
+	compressed, err := b.all(&encoded{b, raw, b.max}, length)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.stream.serve(b.max, cap(compressed)+b.max); err != nil { // it may become anything
+		return nil, err
+	}
+	return decode(compressed)
+}
+
+func (b bodyReader) gunzip(compressed []byte) ([]byte, error) {
+	zr, err := gzip.NewReader(bytes.NewReader(compressed))
 	if err != nil {
 		return nil, b.undecodable("gzip", err)
 	}
 	defer zr.Close()
-	body, err := b.all(zr, growth*length)
+	body, err := b.all(zr, growth*len(compressed))
 	if err != nil {
 		return nil, b.undecodable("gzip", err)
 	}
@@ -146,19 +160,10 @@ var zstdDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
 		zstd.WithDecoderMaxMemory(schema.RequestBytesMax), zstd.WithDecoderMaxWindow(zstdWindowMax))
 })
 
-func (b bodyReader) unzstd(raw io.Reader, length int) ([]byte, error) {
-	compressed, err := b.all(&encoded{b, raw, b.max}, length)
-	if err != nil {
-		return nil, err
-	}
+func (b bodyReader) unzstd(compressed []byte) ([]byte, error) {
 	decoder, err := zstdDecoder()
 	if err != nil {
 		return nil, err
-	}
-	if len(compressed) > 0 { // it may inflate to anything
-		if err := b.stream.reserve(cap(compressed) + b.max); err != nil {
-			return nil, err
-		}
 	}
 	body, err := decoder.DecodeAll(compressed, make([]byte, 0, min(growth*len(compressed), b.max)))
 	if err != nil {

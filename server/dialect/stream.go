@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -20,10 +21,13 @@ type Bodies struct {
 	served *fair.Budget // what is made of them; held only by requests whose body has come
 }
 
-// NewBodies returns bounds that together come to so many bytes. Half of it must be more than one
-// request takes.
+// NewBodies returns bounds that together come to at most so many bytes. Half of it must be more
+// than one request takes. On few processors less is served at once: more of an organization's large
+// requests would gain it nothing, and be in the way of everybody's small ones.
 func NewBodies(bytes int64) *Bodies {
-	return &Bodies{fair.NewBudget(bytes / 2), fair.NewBudget(bytes / 2)}
+	const largest = 16 << 20
+	served := min(bytes/2, int64(runtime.GOMAXPROCS(0))*largest)
+	return &Bodies{fair.NewBudget(bytes / 2), fair.NewBudget(served)}
 }
 
 // bodyWait is how long a body waits for others to be done before it is sent away.
@@ -131,16 +135,22 @@ func (s *Stream) reserve(n int) error {
 }
 
 // serve makes room for what becomes of a body that was read: its encoding for the log, and its
-// events, which are larger than the text of small ones. The error is Overloaded.
+// events, which are larger than the text of small ones. It may be called again when more is known
+// of the body. The error is Overloaded.
 func (s *Stream) serve(length, capacity int) error {
 	const growth, eventsMax = 9, 6 << 20 // of a small event's text; of RequestEventsMax events
 	if s == nil || s.bodies == nil {
 		return nil
 	}
+	if err := s.reserve(capacity); err != nil {
+		return err
+	}
 	s.bodies.read.Give(s.organization, s.read-int64(capacity))
 	s.read = int64(capacity)
 	n := int64(length) + min(growth*int64(length), eventsMax)
-	if !s.bodies.served.Take(s.organization, n, bodyWait) {
+	if n <= s.served {
+		s.bodies.served.Give(s.organization, s.served-n)
+	} else if !s.bodies.served.Take(s.organization, n-s.served, bodyWait) {
 		return tooManyBodies()
 	}
 	s.served = n

@@ -117,17 +117,19 @@ func portion(amount, part, whole int64) int64 {
 }
 
 // admit returns an Overloaded error when an organization has its share of what is bounded, or the
-// bound is reached.
-func (in *Ingest) admit(a *account) error {
-	queued, logged := a.queued.Load(), a.logged.Load()
+// bound was reached before the size bytes that it has queued by now. What waits for its fsync is on
+// its way into the log.
+func (in *Ingest) admit(a *account, size int64) error {
+	queued, used := a.queued.Load(), in.queued.Load()-size
+	logged, logUsed := a.logged.Load()+queued, in.batcher.bytes.Load()+used
 	if a == &in.accounts.others {
 		queued, logged = 0, 0
 	}
-	if used := in.queued.Load(); !fair.Within(queued, used, in.cfg.QueueBytesMax) {
+	if !fair.Within(queued, used, in.cfg.QueueBytesMax) {
 		return in.queueFull(used)
 	}
-	if used := in.batcher.bytes.Load(); !fair.Within(logged, used, in.cfg.LogBytesMax) {
-		return in.logFull(logged, used)
+	if !fair.Within(logged, logUsed, in.cfg.LogBytesMax) {
+		return in.logFull(logged, logUsed)
 	}
 	return nil
 }

@@ -195,7 +195,7 @@ func (in *Ingest) ready(a *account) error {
 	if in.keys.Full() {
 		return errKeysFull()
 	}
-	return in.admit(a)
+	return in.admit(a, 0)
 }
 
 // Pending returns the number of durable events that are not in ClickHouse yet.
@@ -326,21 +326,25 @@ func (in *Ingest) send(r *request) error {
 			RetryAfter: time.Second,
 		}
 	}
-	if err := in.count(r.account, len(r.ends)); err != nil {
-		return err
-	}
-	size := int64(len(r.data))
+	a, size := r.account, int64(len(r.data))
 	in.queued.Add(size)
-	r.account.queued.Add(size)
-	select {
-	case in.queue <- r:
-		return nil
-	default:
-		used := in.queued.Add(-size)
-		r.account.queued.Add(-size)
-		r.account.bucket.Return(len(r.ends), r.account.limit.Load())
-		return in.queueFull(used)
+	a.queued.Add(size)
+	err := in.admit(a, size) // many that are admitted at once must not be too many
+	if err == nil {
+		err = in.count(a, len(r.ends))
 	}
+	if err == nil {
+		select {
+		case in.queue <- r:
+			return nil
+		default:
+			a.bucket.Return(len(r.ends), a.limit.Load())
+			err = in.queueFull(in.queued.Load())
+		}
+	}
+	in.queued.Add(-size)
+	a.queued.Add(-size)
+	return err
 }
 
 // commitError hides a cause that was logged once already.
