@@ -66,8 +66,8 @@ func (n *node) live(e schema.Event, units int64) {
 
 // TestSweepLeavesOne has three nodes that do not hear of each other accept one key, with other
 // contents each, and corrections before and after the copies are taken back. With the sweep's
-// reversals of the organization's node instead of the copies', the second search takes back again,
-// what was voided comes back and the records are gone.
+// reversals of the organization's corrections instead of the copies' logs, the second search takes
+// back again and the event is gone.
 func TestSweepLeavesOne(t *testing.T) {
 	t.Parallel()
 	amend := func(n *node, e schema.Event) {
