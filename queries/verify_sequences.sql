@@ -1,6 +1,6 @@
 -- How much of each node's log does the ledger hold, by ranges of 1,000,000 sequences?
--- Only events as they were first recorded come from a log. A bitmap keeps dense numbers small, and
--- tells apart what count() does not: one row missing and another there twice.
+-- Only events as they were first recorded come from a log, numbered from 1. A bitmap keeps dense
+-- numbers small, and tells apart what count() does not: one row missing and another there twice.
 SELECT
     node,
     intDiv(sequence, 1000000) AS part,
@@ -11,7 +11,8 @@ SELECT
     min(sequence) AS first,
     max(sequence) AS last
 FROM usage_events
-WHERE revision = 0
+WHERE sequence > 0
+  AND revision = 0
   AND entry = 'record'
 GROUP BY
     node,
