@@ -18,7 +18,8 @@ func TestIdempotencyDays(t *testing.T) {
 		if err == nil {
 			err = set.Parse(args)
 		}
-		if got := int(c.window / (24 * time.Hour)); (err == nil) != (want > 0) || err == nil && got != want {
+		got := int(c.window / (24 * time.Hour))
+		if (err == nil) != (want > 0) || err == nil && got != want {
 			t.Errorf("%d days, %v; want %d (0: an error)", got, err, want)
 		}
 	}

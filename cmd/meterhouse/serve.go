@@ -113,23 +113,9 @@ func (n *node) start(ctx context.Context) error {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if n.ingest, err = ingest.Open(ingest.Config{
-		Dir:      n.config.data,
-		Store:    n.database.queries,
-		Ledger:   n.database.queries,
-		Peers:    n.database.queries,
-		Snapshot: n.directory.Snapshot,
-		Now:      time.Now,
-		Logger:   n.logger,
-		Metrics:  metrics,
-		Window:   n.config.window,
-		Limit:    n.config.access.events,
-
-		LogBytesMax: n.config.logLimit,
-	}); err != nil {
+	if err := n.startIngest(metrics); err != nil {
 		return err
 	}
-	n.ingest.Start()
 	n.corrector = corrections.New(corrections.Config{
 		Queries:  n.database.queries,
 		Snapshot: n.directory.Snapshot,
@@ -156,6 +142,28 @@ func (n *node) start(ctx context.Context) error {
 	}
 	n.failed = make(chan error, 1)
 	go func() { n.failed <- n.server.Serve(n.listener) }()
+	return nil
+}
+
+func (n *node) startIngest(metrics prometheus.Registerer) error {
+	var err error
+	if n.ingest, err = ingest.Open(ingest.Config{
+		Dir:      n.config.data,
+		Store:    n.database.queries,
+		Ledger:   n.database.queries,
+		Peers:    n.database.queries,
+		Snapshot: n.directory.Snapshot,
+		Now:      time.Now,
+		Logger:   n.logger,
+		Metrics:  metrics,
+		Window:   n.config.window,
+		Limit:    n.config.access.events,
+
+		LogBytesMax: n.config.logLimit,
+	}); err != nil {
+		return err
+	}
+	n.ingest.Start()
 	return nil
 }
 

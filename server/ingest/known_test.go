@@ -133,7 +133,8 @@ func TestKeysThatCannotBeWrittenHaveABound(t *testing.T) {
 	var refusal error
 	for refusal == nil && len(keys) < 1000 {
 		key := fmt.Sprint(len(keys))
-		if _, refusal = in.Record(context.Background(), []schema.Event{event(key)}, false); refusal == nil {
+		events := []schema.Event{event(key)}
+		if _, refusal = in.Record(context.Background(), events, false); refusal == nil {
 			keys = append(keys, key)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // fills its filter from front to back and needs none of it in memory meanwhile. The bits within
 // the block are taken from the key's last 64 bits: a key is a hash already.
 type filter struct {
-	blocks []byte // outside of Go's heap, so that it does not make the collector wait for twice its size
+	blocks []byte // outside of Go's heap, of which the collector lets twice as much come together
 	count  uint64
 	hashes int
 	mapped bool

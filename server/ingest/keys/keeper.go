@@ -225,8 +225,8 @@ func (k *keeper) newRun(most int, instead []*run, fill func(*runWriter) error) (
 func (k *keeper) loadFilter(r *run) {
 	if err := r.loadFilter(); err != nil {
 		k.renew.Store(true)
-		k.s.cfg.Logger.Error("a filter of known keys is damaged: they are slower until it is made anew",
-			"file", r.Name, "keys", r.Records, "error", err)
+		k.s.cfg.Logger.Error("a filter of known keys is damaged: they are slower until it is "+
+			"made anew", "file", r.Name, "keys", r.Records, "error", err)
 	}
 	if r.head.shape.blocks == 0 && r.Records > 0 {
 		k.sayUnfiltered(r)

@@ -74,7 +74,6 @@ type runWriter struct {
 	block    [blockBytes]byte
 	blockAt  uint64
 	unsynced int
-	last     record
 }
 
 // span is a part of the file that is written from front to back.
