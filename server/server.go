@@ -194,8 +194,17 @@ func (s *Server) dialectOf(path string) dialect.Dialect {
 	return s.dialectOf("/v1/")
 }
 
+var errStopping = &schema.Error{
+	Kind:       schema.Unavailable,
+	Message:    "this node is stopping; try again",
+	RetryAfter: time.Second,
+}
+
 // writeError is where every failed request ends: the dialect of its path tells it.
 func (s *Server) writeError(c *fiber.Ctx, err error) error {
+	if errors.Is(err, context.Canceled) {
+		err = errStopping // what a request waited for has ended under it
+	}
 	if e := (*fiber.Error)(nil); !errors.As(err, &e) && schema.KindOf(err) == schema.Internal {
 		s.cfg.Logger.Error("request failed", "method", c.Method(), "route", routeOf(c),
 			"error", err)

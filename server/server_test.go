@@ -2,12 +2,15 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/meterhouse/meterhouse/server/access"
@@ -99,5 +102,22 @@ func BenchmarkCheckFraming(b *testing.B) {
 		if err := checkFraming(headers); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// TestWhatStoppingCutsOffMayBeTriedAgain: a reader whose record was waited for when the node stopped
+// was told 500, and the log that a request had failed.
+func TestWhatStoppingCutsOffMayBeTriedAgain(t *testing.T) {
+	s := newServer(t)
+	s.App().Get("/v1/waits", func(*fiber.Ctx) error {
+		return fmt.Errorf("usage_record: %w", context.Canceled)
+	})
+	answer, err := s.App().Test(httptest.NewRequest("GET", "/v1/waits", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") == "" {
+		t.Errorf("status %d, Retry-After %q", answer.StatusCode, answer.Header.Get("Retry-After"))
 	}
 }
