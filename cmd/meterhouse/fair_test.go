@@ -59,13 +59,17 @@ func newSender(p *program, secret, body string) *sender {
 func greedySender(p *program) *sender {
 	const line = `{"model":"gpt-4o-mini","channel":"a channel of the web","purpose":"a purpose",` +
 		`"usage":{"INPUT":1234,"OUTPUT":321}}` + "\n"
-	var body bytes.Buffer
-	w := gzip.NewWriter(&body) // the sender's own work must not be what is measured
-	_, _ = io.WriteString(w, strings.Repeat(line, 10_000))
-	_ = w.Close() // a bytes.Buffer takes everything
-	s := newSender(p, "greedy-secret", body.String())
-	s.encoding = "gzip"
+	s := newSender(p, "greedy-secret", gzipped(strings.Repeat(line, 10_000)))
+	s.encoding = "gzip" // the sender's own work must not be what is measured
 	return s
+}
+
+func gzipped(text string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = io.WriteString(w, text)
+	_ = w.Close() // a bytes.Buffer takes everything
+	return b.String()
 }
 
 func modestSender(p *program) *sender {
@@ -166,8 +170,9 @@ func TestGreedyOrganizationSlowsNobodyDown(t *testing.T) {
 	if n := modest.refused.Load(); n > 0 {
 		t.Errorf("the modest one was refused %d times", n)
 	}
-	// On a machine that does other things as well 100 times is little: a processor is away for longer.
-	if beside > 100*alone && beside > took/4 {
+	// Generous, for machines that do other things as well. With as much served at once as memory
+	// allows, p99 was 1.4 s where it was 5.8 ms alone.
+	if beside > 100*alone+500*time.Millisecond {
 		t.Errorf("p99 %v beside the other, %v alone", beside, alone)
 	}
 	modest.check(t, "modest")
@@ -176,7 +181,8 @@ func TestGreedyOrganizationSlowsNobodyDown(t *testing.T) {
 }
 
 // TestFullLogLeavesRoom has an organization fill the log while ClickHouse is away. Another gets in
-// all the same; the first one is told how long to wait, and gets in when ClickHouse is back.
+// all the same; the first one is told how long to wait, and gets in when ClickHouse is back. Where what is on its way into the log is not
+// counted, the first one fills it at once, and the other is refused 200 times of 200.
 func TestFullLogLeavesRoom(t *testing.T) {
 	o := newOutage(t)
 	o.kill()
