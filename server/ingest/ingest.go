@@ -398,15 +398,15 @@ func (in *Ingest) recover() error {
 	if err := in.knowStored(p.Stored); err != nil {
 		return err
 	}
-	for index := p.Stored + 1; index <= last; index++ {
-		e, size, err := in.log.read(index)
-		if err != nil {
-			return err
-		}
+	err = in.log.each(p.Stored+1, last, func(index uint64, e entry, size int) error {
 		if err := in.know(index, e, size); err != nil {
 			return err
 		}
 		in.batcher.committed(index, int64(size), int64(e.count))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if n := in.Pending(); n > 0 {
 		in.cfg.Logger.Info("log holds events to store", "events", n)

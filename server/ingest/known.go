@@ -63,22 +63,16 @@ func (in *Ingest) knowStored(stored uint64) error {
 		return err
 	}
 	lost := false
-	for index := max(first, in.keys.Durable()+1); index <= min(stored, in.log.last); index++ {
-		e, size, err := in.log.read(index)
-		if err != nil {
-			return err
-		}
+	from, to := max(first, in.keys.Durable()+1), min(stored, in.log.last)
+	return in.log.each(from, to, func(index uint64, e entry, size int) error {
 		if size == 0 && !lost { // see logFile.read
 			lost = true
 			in.cfg.Logger.Error("entries of the log that are stored cannot be read any more: their "+
 				"keys are learned again from the database", "first_entry", index)
 			in.keys.Lose()
 		}
-		if err := in.know(index, e, size); err != nil {
-			return err
-		}
-	}
-	return nil
+		return in.know(index, e, size)
+	})
 }
 
 // firstIndex returns the index of the oldest entry, 0 when there is none.

@@ -65,6 +65,11 @@ type unsyncedFile struct{ types.WritableFile }
 
 func (unsyncedFile) Sync() error { return nil }
 
+func (d unsynced) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := d.VFS.Create(dir, name, size)
+	return unsyncedFile{f}, err
+}
+
 func (d unsynced) OpenWriter(dir, name string) (types.WritableFile, error) {
 	f, err := d.VFS.OpenWriter(dir, name)
 	return unsyncedFile{f}, err
