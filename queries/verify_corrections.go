@@ -6,8 +6,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// CorrectionDefect is what is wrong with a correction of an organization: in the journal, or by what
-// the ledger holds of it.
+// CorrectionDefect is what is wrong with a correction of an organization: in the journal, or by
+// what the ledger holds of it.
 type CorrectionDefect struct {
 	Organization uuid.UUID
 	Problem      string // what the correction is
@@ -27,7 +27,7 @@ var verifyCorrections = ask("verify_corrections", bindMoments, func(d *Correctio
 	return []any{&d.Organization, &d.Problem, &d.Number, &d.Times}
 })
 
-// VerifyCorrections returns what is wrong with the journal of corrections and with their entries for
+// VerifyCorrections returns what is wrong with the journal of corrections and their entries for
 // events in [From, To), at most 1,000 defects. A correction under way shows as one that is not
 // applied.
 func (q *Queries) VerifyCorrections(

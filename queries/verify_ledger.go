@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// keyWindow is how long an idempotency key is known: an event that is sent again later counts again.
+// keyWindow is how long an idempotency key is known: an event sent again later counts again.
 const keyWindow = 34 * 24 * time.Hour
 
 // EventDefect is an event that does not count exactly once or not at all.

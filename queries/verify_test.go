@@ -80,7 +80,7 @@ func TestVerifyFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// TestVerifyFindsDoublesAndGaps stores an event under two tokens, and one whose sequence is far off.
+// TestVerifyFindsDoublesAndGaps stores an event under two tokens, and one far off.
 func TestVerifyFindsDoublesAndGaps(t *testing.T) {
 	t.Parallel()
 	_, q := open(t)

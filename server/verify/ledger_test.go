@@ -142,8 +142,8 @@ func aside(t testing.TB, data string, s ingest.SetAside) {
 	}
 }
 
-// TestADeadNodeIsSaid leaves a node behind that went without a word: a difference is told from inserts
-// under way by looking again, and a rebuild refuses.
+// TestADeadNodeIsSaid leaves a node behind that went without a word: a difference is told from
+// inserts under way by looking again, and a rebuild refuses.
 func TestADeadNodeIsSaid(t *testing.T) {
 	t.Parallel()
 	db, q := open(t)
@@ -184,7 +184,8 @@ func TestRebuildRefuses(t *testing.T) {
 	f := func(month time.Time, want string) {
 		t.Helper()
 		err := v.Rebuild(t.Context(), verify.RebuildParams{From: month, To: month.AddDate(0, 1, 0)})
-		if err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+		if err == nil && want != "" ||
+			err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
 			t.Errorf("Rebuild: %v, want %q", err, want)
 		}
 	}
@@ -231,8 +232,9 @@ func TestRebuildOfAnything(t *testing.T) {
 	for _, source := range []string{queries.AgentUsage15m, queries.ConsumptionDaily} {
 		damaged[source] = true
 		for range 2 {
-			db.Exec(fmt.Sprintf("ALTER TABLE %s DELETE WHERE cityHash64(organization_id, usage_type, quantity) %% 3 = %d "+
-				"SETTINGS mutations_sync = 2", source, r.IntN(3)))
+			db.Exec(fmt.Sprintf("ALTER TABLE %s DELETE "+
+				"WHERE cityHash64(usage_type, quantity) %% 3 = %d SETTINGS mutations_sync = 2",
+				source, r.IntN(3)))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(r.IntN(250))*time.Millisecond)
 			_ = v.Rebuild(ctx, p) // interrupted, mostly
 			cancel()
@@ -258,10 +260,12 @@ func TestRebuildOfAnything(t *testing.T) {
 		t.Errorf("after rebuilds of a table each: %s", got)
 	}
 	for _, table := range verify.Tables()[1:] {
-		db.Exec(fmt.Sprintf("ALTER TABLE %s DELETE WHERE cityHash64(organization_id, usage_type, quantity) %% 5 = %d "+
-			"SETTINGS mutations_sync = 2", table, r.IntN(5)))
+		db.Exec(fmt.Sprintf("ALTER TABLE %s DELETE "+
+			"WHERE cityHash64(usage_type, quantity) %% 5 = %d SETTINGS mutations_sync = 2",
+			table, r.IntN(5)))
 		db.Exec(fmt.Sprintf("INSERT INTO %s SELECT * REPLACE (quantity * %d AS quantity, "+
-			"events - 1 AS events, 'O' AS usage_type) FROM %s WHERE cityHash64(organization_id, usage_type, quantity) %% 4 = %d",
+			"events - 1 AS events, 'O' AS usage_type) FROM %s "+
+			"WHERE cityHash64(usage_type, quantity) %% 4 = %d",
 			table, r.IntN(9), table, r.IntN(4)))
 	}
 	db.Exec("TRUNCATE TABLE dimensions")

@@ -37,14 +37,12 @@ func damages(table, column string) []damage {
 	return all
 }
 
-// TestDamageIsFoundAndMendedUnderLoad damages every rollup in every way while two nodes write to the
+// TestDamageIsFoundAndMendedUnderLoad damages every rollup in every way, two nodes writing to the
 // same days without a pause, and wants each found, nothing else found before or after, and after a
 // rebuild, with the nodes still writing, every sum as it was sent.
 //
 // With the hold removed from verification (what differs in two looks is reported), it reports
-// differences of today before there was any damage. With the hold removed from the rebuild, sums
-// are wrong at the end. With the difference inserted into the rollup instead of attached, the views
-// on agent_usage_15m and consumption_daily add it a second time.
+// differences of today before there was any damage.
 func TestDamageIsFoundAndMendedUnderLoad(t *testing.T) {
 	t.Parallel()
 	db, q := open(t)

@@ -34,8 +34,8 @@ type RebuildParams struct {
 }
 
 // Rebuild makes rollups what the ledger says they are, without stopping writes: day by day it looks
-// for rows that are not, and where there are any it adds what is lacking while no node inserts, a few
-// seconds at a time. Run twice it changes nothing the second time. Interrupted it leaves each
+// for rows that are not, and where there are any it adds what they lack while no node inserts, a
+// few seconds at a time. Run twice it changes nothing the second time. Interrupted it leaves each
 // rollup, for each day and organization, as it was or as it should be.
 func (v *Verifier) Rebuild(ctx context.Context, p RebuildParams) error {
 	if p.Tables == nil {
@@ -155,7 +155,7 @@ func (v *Verifier) leave(ctx context.Context, p RebuildParams, month time.Time) 
 	return nil
 }
 
-// holdGoal is how long a hold should last; what takes longer is done organizations by organizations.
+// holdGoal is how long a hold should last; what takes longer is done in several.
 const holdGoal = 2 * time.Second
 
 // mend adds to a rollup what it lacks.

@@ -25,7 +25,7 @@ func placeOf(d queries.Difference) place {
 	return place{d.Table, d.Organization, d.Period.UTC(), d.UsageType}
 }
 
-// rollups returns where a rollup differs, for certain: what still differs when it is looked at again
+// rollups returns where a rollup differs, for certain: what still differs when looked at again
 // is looked at while no node inserts.
 func (v *Verifier) rollups(
 	ctx context.Context, p queries.VerifyParams,
@@ -93,7 +93,7 @@ func (v *Verifier) underHold(
 	return among(found, before), err
 }
 
-// hold calls do while no node inserts. Its error is a *holdError when that cannot be had, or when it
+// hold calls do while no node inserts. Its error is a *holdError when none can be had, or when it
 // ended before do did.
 func (v *Verifier) hold(
 	ctx context.Context, reason string, do func(context.Context) error,

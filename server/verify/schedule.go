@@ -17,7 +17,7 @@ type ScheduleConfig struct {
 	Verifier *Verifier
 	Node     uuid.UUID     // this one; of the nodes that run, that with the least id verifies
 	Every    time.Duration // 0: never
-	Whole    time.Duration // how often all days are verified, not only those with new rows; default 24 h
+	Whole    time.Duration // how often all days are, not only those with new rows; default 24 h
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer // nil: nobody looks

@@ -233,7 +233,8 @@ func asideNotes(aside []ingest.SetAside) (notes []string) {
 // log is one node's log, as far as it is said to be stored.
 type log struct {
 	node    uuid.UUID
-	stored  uint64
+	stored  uint64 // up to there, as the node said within the last ten seconds
+	last    uint64 // the last that the ledger has; what is between may be under way
 	parts   map[uint64]queries.Sequences
 	retired map[uint64]uint64 // events of a part that went with a month
 }
@@ -255,7 +256,8 @@ func logsOf(
 	}
 	for _, s := range parts {
 		l := of(s.Node)
-		l.parts[s.Part], l.stored = s, max(l.stored, s.Last)
+		l.parts[s.Part], l.last = s, max(l.last, s.Last)
+		l.stored = l.last
 	}
 	for _, r := range retired {
 		of(r.Node).retired[r.Part] += r.Events
@@ -267,7 +269,9 @@ func logsOf(
 	for _, l := range all {
 		logs = append(logs, l)
 	}
-	slices.SortFunc(logs, func(a, b *log) int { return strings.Compare(a.node.String(), b.node.String()) })
+	slices.SortFunc(logs, func(a, b *log) int {
+		return strings.Compare(a.node.String(), b.node.String())
+	})
 	return logs
 }
 
@@ -300,7 +304,8 @@ func (v *Verifier) log(
 				textOf(gaps)))
 		}
 	}
-	return found, fmt.Sprintf("node %s: 1..%d, %d missing", l.node, l.stored, missing), nil
+	return found, fmt.Sprintf("node %s: 1..%d, %d missing",
+		l.node, max(l.stored, l.last), missing), nil
 }
 
 // gaps asks which sequences of a run are missing, if any is.
