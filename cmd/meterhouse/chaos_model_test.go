@@ -29,14 +29,20 @@ const globexCatalog = `
     name: Globex
     tenant: www.globex.example
     users:
-      - {id: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22, name: Hank, role: admin}
+      - {id: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22,
+         name: Hank, role: admin}
     agents:
-      - {id: 52345678-1234-4234-8234-123456789012, name: Doom, owner: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22}
-      - {id: 62345678-1234-4234-8234-123456789012, name: Ray, owner: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22}
+      - {id: 52345678-1234-4234-8234-123456789012, name: Doom,
+         owner: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22}
+      - {id: 62345678-1234-4234-8234-123456789012, name: Ray,
+         owner: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22}
     credentials:
-      - {kind: agent_secret, agent: 52345678-1234-4234-8234-123456789012, secret: globex-agent-secret-1}
-      - {kind: agent_secret, agent: 62345678-1234-4234-8234-123456789012, secret: globex-agent-secret-2}
-      - {kind: access_token, user: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22, secret: dop_v1_globex_hank}
+      - {kind: agent_secret, agent: 52345678-1234-4234-8234-123456789012,
+         secret: globex-agent-secret-1}
+      - {kind: agent_secret, agent: 62345678-1234-4234-8234-123456789012,
+         secret: globex-agent-secret-2}
+      - {kind: access_token, user: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d22,
+         secret: dop_v1_globex_hank}
 `
 
 var (
