@@ -106,7 +106,7 @@ type Ingest struct {
 }
 
 // queueMax is how many requests may wait for an fsync: as many as there may be connections.
-const queueMax = 16_384
+const queueMax = 8192
 
 // Open opens the node's log, and reads what of it ClickHouse does not have yet. It starts nothing.
 func Open(c Config) (*Ingest, error) {
