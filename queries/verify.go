@@ -39,9 +39,6 @@ func (p VerifyParams) settings() clickhouse.Settings {
 	return s
 }
 
-// verifySettings are those of who has no VerifyParams.
-var verifySettings = VerifyParams{}.settings()
-
 // Sums are what a rollup keeps of the ledger.
 type Sums struct {
 	Quantity     schema.Quantity
