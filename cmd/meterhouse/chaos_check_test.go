@@ -55,8 +55,8 @@ func (c *chaos) ledger() map[string]held {
 // drained is how long everything may take to be stored once all works.
 const drained = 45 * time.Second
 
-// swept is how long copies of events may take to be swept: seconds as a rule; but where both nodes
-// were killed when they knew of them, a search two minutes after the start has to find them.
+// swept is how long copies of events may take to be swept: seconds as a rule; but some are
+// found only by the search that a node makes two minutes after its start.
 const swept = 3 * time.Minute
 
 // check waits until everything is stored and compares it with what the clients were told.
