@@ -63,17 +63,28 @@ func TestBillableRequests(t *testing.T) {
 	}
 	load(a, b, c, d, none, other, foreign, cached)
 
+	correct := func(all ...schema.Event) {
+		t.Helper()
+		batches++
+		var batch queries.EventBatch
+		for i := range all {
+			batch.Append(&all[i], schema.CorrectionsNode(named("acme")), uint64(batches))
+		}
+		if err := q.InsertEvents(t.Context(), fmt.Sprint("c", batches), &batch); err != nil {
+			t.Fatal(err)
+		}
+	}
 	next := func(e schema.Event, revision uint32, change func(*schema.Event)) {
 		t.Helper()
 		taken := reversed(e)
 		if change == nil {
-			load(taken)
+			correct(taken)
 			return
 		}
 		e.Revision = revision
 		e.Measurements = append([]schema.Measurement(nil), e.Measurements...)
 		change(&e)
-		load(taken, e)
+		correct(taken, e)
 	}
 	less := func(e *schema.Event) {
 		e.Model = "other"

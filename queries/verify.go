@@ -18,7 +18,8 @@ type VerifyParams struct {
 	To   time.Time   // zero: unbounded
 	Days []time.Time // starts of UTC days: only these of them; nil: all
 
-	Threads int // of the database; 0: as many as it likes
+	Window  time.Duration // how long an idempotency key is known; 0: 34 days
+	Threads int           // of the database; 0: as many as it likes
 }
 
 // differencesMax bounds the rows of one answer; a finding is a finding whatever comes after.

@@ -1,6 +1,7 @@
 package queries
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -8,7 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// keyWindow is how long an idempotency key is known: an event sent again later counts again.
+// keyWindow is how long an idempotency key is known if nothing else is said: an event that is sent
+// again later counts again.
 const keyWindow = 34 * 24 * time.Hour
 
 // EventDefect is an event that does not count exactly once or not at all.
@@ -63,7 +65,7 @@ var (
 
 	verifyEvents = ask("verify_events", func(p eventsParams) []any {
 		return append(bindDays(p.VerifyParams), hashes("suspects", p.suspects),
-			number("window", uint64(keyWindow/time.Second)))
+			number("window", uint64(cmp.Or(p.Window, keyWindow)/time.Second)))
 	}, func(d *EventDefect) []any {
 		return []any{
 			&d.Organization, &d.Event, &d.Day, &d.Live, &d.Least, &d.Most, &d.Allowed,

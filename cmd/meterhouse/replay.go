@@ -38,8 +38,14 @@ func replay(ctx context.Context, args []string, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	left := 0
+	gate := &ingest.Guest{Reach: d.queries}
 	for _, s := range all {
-		if !replayOne(ctx, std.out, d.queries, s) {
+		if err := gate.Enter(ctx); err != nil {
+			return fmt.Errorf("wait for a hold: %w", err)
+		}
+		stored := replayOne(ctx, std.out, d.queries, s)
+		gate.Leave()
+		if !stored {
 			left++
 		}
 	}

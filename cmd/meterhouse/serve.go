@@ -170,12 +170,14 @@ func (n *node) startIngest(metrics prometheus.Registerer) error {
 // startVerify proves, every so often, that what is derived equals the ledger.
 func (n *node) startVerify(metrics prometheus.Registerer) {
 	n.schedule = verify.NewSchedule(verify.ScheduleConfig{
-		Verifier: verify.New(verify.Config{Queries: n.database.queries, Data: n.config.data}),
-		Node:     n.ingest.Node(),
-		Every:    n.config.verifyEvery,
-		Now:      time.Now,
-		Logger:   n.logger,
-		Metrics:  metrics,
+		Verifier: verify.New(verify.Config{
+			Queries: n.database.queries, Data: n.config.data, Window: n.config.window,
+		}),
+		Node:    n.ingest.Node(),
+		Every:   n.config.verifyEvery,
+		Now:     time.Now,
+		Logger:  n.logger,
+		Metrics: metrics,
 	})
 	n.schedule.Start()
 }

@@ -18,6 +18,9 @@ func runVerify(ctx context.Context, args []string, std streams) (err error) {
 	f := c.databaseFlags("verify", std)
 	f.Func("from", "first `day` to verify, yyyy-mm-dd; default: all", dayInto(&p.From))
 	f.Func("to", "`day` to stop before; default: all", dayInto(&p.To))
+	if err := c.keysFlag(f); err != nil {
+		return err
+	}
 	if _, err := parse(f, args, 0, ""); err != nil {
 		return err
 	}
@@ -30,7 +33,9 @@ func runVerify(ctx context.Context, args []string, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	report, err := verify.New(verify.Config{Queries: d.queries, Data: c.data}).Run(ctx, p)
+	report, err := verify.New(verify.Config{
+		Queries: d.queries, Data: c.data, Window: c.window,
+	}).Run(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -185,7 +185,9 @@ func (c *Corrector) takeBack(
 	if err != nil || !made {
 		return 0, err
 	}
-	c.metrics.swept.Add(float64(copies))
+	for range copies {
+		c.metrics.swept.Inc()
+	}
 	c.cfg.Logger.Info("copies of events that two nodes accepted were taken back",
 		"organization", organization, "copies", copies)
 	return copies, nil

@@ -23,7 +23,8 @@ import (
 // Config is what a Verifier needs. Zero durations mean the defaults.
 type Config struct {
 	Queries *queries.Queries
-	Data    string // a node's data folder, for what was set aside there; empty: none is at hand
+	Data    string        // a node's data folder, for what was set aside there; empty: none is at hand
+	Window  time.Duration // how long an idempotency key is known; default 34 days
 
 	Settle   time.Duration // between two looks; default 2 s
 	HoldWait time.Duration // for the nodes to keep a hold; default 15 s
@@ -83,6 +84,7 @@ func New(c Config) *Verifier { return &Verifier{c.withDefaults()} }
 // findings is a proof. The error is that of a question that could not be asked.
 func (v *Verifier) Run(ctx context.Context, p queries.VerifyParams) (Report, error) {
 	var report Report
+	p.Window = v.cfg.Window
 	for _, look := range []func(
 		context.Context, queries.VerifyParams,
 	) ([]Finding, []string, error){
