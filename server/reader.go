@@ -65,8 +65,9 @@ func (r *reader) UsageRecord(
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
 	p := queries.UsageRecordParams{Organization: organization, Event: id}
+	fresh := r.ingest.Pending() > 0 // before the look: what is stored in between is not overlooked
 	record, ok, err := r.queries.UsageRecord(ctx, p)
-	if err == nil && !ok && r.ingest.Pending() > 0 {
+	if err == nil && !ok && fresh {
 		if err := r.flush(ctx); err != nil {
 			return dialect.UsageRecord{}, unavailable(err)
 		}
@@ -98,8 +99,9 @@ func (r *reader) EventHistory(
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
 	p := queries.EventParams{Organization: organization, Event: id}
+	fresh := r.ingest.Pending() > 0
 	found, err := r.queries.EventRevisions(ctx, p)
-	if err == nil && len(found) == 0 && r.ingest.Pending() > 0 {
+	if err == nil && len(found) == 0 && fresh {
 		if err := r.flush(ctx); err != nil {
 			return nil, unavailable(err)
 		}

@@ -55,9 +55,9 @@ func (c *chaos) ledger() map[string]held {
 // drained is how long everything may take to be stored once all works.
 const drained = 45 * time.Second
 
-// swept is how long copies of events may take to be swept: seconds as a rule; but some are
-// found only by the search that a node makes two minutes after its start.
-const swept = 3 * time.Minute
+// swept is how long copies of events may take to be swept: seconds as a rule, or a few more where a
+// node was stopped that knew of them.
+const swept = 45 * time.Second
 
 // check waits until everything is stored and compares it with what the clients were told.
 func (c *chaos) check() {

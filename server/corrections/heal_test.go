@@ -236,15 +236,17 @@ func TestVerifySeesTwoRevisions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	n := w.node()
-	e, quiet := event("one", 10), event("quiet", 1)
-	n.record(e, quiet)
-	if _, err := n.Correct(t.Context(), addUnits(e, 1)); err != nil {
-		t.Fatal(err)
+	e, other, quiet := event("one", 10), event("other", 10), event("quiet", 1)
+	n.record(e, other, quiet)
+	for _, e := range []schema.Event{e, other} {
+		if _, err := n.Correct(t.Context(), addUnits(e, 1)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	write := func(token string, e schema.Event) {
+	write := func(token string, number uint64, e schema.Event) {
 		t.Helper()
 		var batch queries.EventBatch
-		batch.Append(&e, schema.CorrectionsNode(acme), 1)
+		batch.Append(&e, schema.CorrectionsNode(acme), number)
 		if err := n.queries.InsertEvents(t.Context(), token, &batch); err != nil {
 			t.Fatal(err)
 		}
@@ -252,17 +254,17 @@ func TestVerifySeesTwoRevisions(t *testing.T) {
 	const negative = "is reversed more than once, or reversed and never recorded"
 	second := n.revisions(e)[0].Event
 	second.Entry = schema.Reversal
-	write("reversed twice", second)
+	write("reversed twice", 1, second)
 	w.found(n, negative)
-	third := n.revisions(e)[1].Event
+	third := n.revisions(other)[1].Event
 	third.Revision = 3
-	write("two at once", third)
-	w.found(n, negative)
-	write("recorded twice", third)
+	write("two at once", 2, third)
+	w.found(n, negative, "counts in more than one revision")
+	write("recorded twice", 2, third)
 	w.found(n, negative, "counts more than once")
 	ghost := quiet
 	ghost.ID, ghost.Entry = named("ghost"), schema.Reversal
-	write("never recorded", ghost)
+	write("never recorded", 1, ghost)
 	w.found(n, negative, "counts more than once",
 		"has more events in the ledger than in the journal")
 }

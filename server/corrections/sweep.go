@@ -33,7 +33,9 @@ const (
 	// searchInterval is how often the whole window is searched for what no node was told of: the
 	// last batch of a node that never came back, or events that were set aside and replayed.
 	searchInterval = time.Hour
-	searchFirst    = 2 * time.Minute // after the start
+	// searchFirst is how long after its start each node searches once: which events were doubled it
+	// knew in memory only, and the keys that told of them it may have on disk.
+	searchFirst = 5 * time.Second
 	// keysGrace is how long the ledger's record of keys outlives them: a log may be late.
 	keysGrace = 7 * 24 * time.Hour
 )
@@ -43,7 +45,7 @@ const (
 func (c *Corrector) sweeps(ctx context.Context) {
 	var waiting []queries.NodeKey
 	var asOf time.Time
-	failing, search := false, c.cfg.Now().Add(searchFirst)
+	failing, searched, search := false, false, c.cfg.Now().Add(searchFirst)
 	for {
 		if len(waiting) == 0 {
 			waiting, asOf = c.cfg.Doubled.Doubled()
@@ -53,8 +55,8 @@ func (c *Corrector) sweeps(ctx context.Context) {
 			waiting = nil
 			c.cfg.Doubled.Swept(asOf)
 		}
-		if err == nil && !c.cfg.Now().Before(search) && c.cfg.Doubled.Eldest() {
-			search = c.cfg.Now().Add(searchInterval)
+		if err == nil && !c.cfg.Now().Before(search) && (!searched || c.cfg.Doubled.Eldest()) {
+			searched, search = true, c.cfg.Now().Add(searchInterval)
 			old := c.cfg.Now().Add(-c.cfg.Window - keysGrace)
 			if _, err = c.cfg.Queries.DropKeys(ctx, old); err == nil {
 				_, err = c.Search(ctx)

@@ -34,7 +34,7 @@ import (
 
 // SetAside describes a file of the folder aside.
 type SetAside struct {
-	Kind   string    `json:"kind"`            // KindBatch or KindDamage
+	Kind   string    `json:"kind"`            // one of the kinds below
 	Node   uuid.UUID `json:"node"`            // of the log it comes from
 	First  uint64    `json:"first"`           // sequence of its first event
 	Last   uint64    `json:"last"`            // and of its last
@@ -53,6 +53,7 @@ type SetAside struct {
 const (
 	KindBatch  = "batch"  // ClickHouse refused it: `meterhouse replay` tries again
 	KindDamage = "damage" // the disk gave other bytes back than were written
+	KindGap    = "gap"    // sequences that were left out: no event ever had them, as far as is known
 )
 
 const (

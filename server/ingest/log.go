@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/hashicorp/go-hclog"
@@ -153,7 +154,9 @@ func (l *logFile) open(floor uint64) error {
 		}
 	}
 	if r.made {
-		l.next += skipped
+		if err := l.leaveOut(); err != nil {
+			return errors.Join(err, w.Close(), meta.Close())
+		}
 	}
 	if r.open {
 		l.ends = r.last
@@ -165,6 +168,19 @@ func (l *logFile) open(floor uint64) error {
 // skipped is how many sequences are left out when nobody knows how far the log went: more than a
 // segment that is missing can have had.
 const skipped = 1 << 21
+
+// leaveOut leaves so many sequences out, and says so where verify looks for what is missing.
+func (l *logFile) leaveOut() error {
+	gap := SetAside{
+		Kind: KindGap, Node: l.node, First: l.next, Last: l.next + skipped - 1, At: time.Now().UTC(),
+		Error: "both checkpoints were lost: nobody knows whether these sequences were given away",
+	}
+	if _, err := setAside(filepath.Dir(l.dir), gap, nil); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	l.next += skipped
+	return nil
+}
 
 var nodeKey = []byte("node")
 

@@ -62,6 +62,11 @@ func TestLostCheckpointCountsNothingTwice(t *testing.T) {
 	flush(t, in)
 	stop(t, in)
 	l.wantOnce()
+	aside, err := Aside(dir)
+	if err != nil || len(aside) != 1 || aside[0].Kind != KindGap || aside[0].Node != node ||
+		aside[0].First != 23 || aside[0].Last != 22+skipped {
+		t.Errorf("aside is %+v, %v, want the sequences that were left out", aside, err)
+	}
 }
 
 // TestMissingSegmentTakesNothingElse: of a log of several segments, all unsent, one is missing: the

@@ -35,21 +35,11 @@ func (d *api) update(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	at, err := unitsOf(&revision.Event)
+	record, err := usageOf(revision.Event)
 	if err != nil {
 		return err
 	}
-	m := revision.Event.Measurements[at]
-	return send(c, fiber.StatusOK, recordOf(dialect.UsageRecord{
-		ID:          revision.Event.ID,
-		User:        revision.Event.User,
-		APIName:     revision.Event.APIName,
-		Endpoint:    revision.Event.Endpoint,
-		Units:       m.Quantity,
-		CostUSD:     m.BilledCost,
-		ProviderKey: revision.Event.ProviderKey,
-		Time:        revision.Event.Time,
-	}))
+	return send(c, fiber.StatusOK, recordOf(record))
 }
 
 // remove takes a record back. What an event of another API's used beside its units stays.

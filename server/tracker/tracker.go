@@ -195,28 +195,44 @@ func (d *api) record(
 	if receipt.Duplicates > 0 {
 		return d.known(ctx, caller, e.ID, key)
 	}
+	return usageOf(e)
+}
+
+// known returns the record that an idempotency key made before: a retry is answered as the first
+// try was, whatever the retry's body says and whatever was corrected since.
+func (d *api) known(
+	ctx context.Context, caller access.Caller, id uuid.UUID, key string,
+) (dialect.UsageRecord, error) {
+	history, err := d.door.Reader.EventHistory(ctx, caller.Organization, id)
+	if err != nil && schema.KindOf(err) != schema.NotFound {
+		return dialect.UsageRecord{}, err
+	}
+	if err != nil || history[0].Event.User != caller.User {
+		return dialect.UsageRecord{}, invalid{keyTaken(key)}
+	}
+	record, err := usageOf(history[0].Event)
+	if err != nil {
+		return dialect.UsageRecord{}, invalid{keyTaken(key)}
+	}
+	return record, nil
+}
+
+// usageOf returns the record that an event is. The error is unitsOf's.
+func usageOf(e schema.Event) (dialect.UsageRecord, error) {
+	at, err := unitsOf(&e)
+	if err != nil {
+		return dialect.UsageRecord{}, err
+	}
 	return dialect.UsageRecord{
 		ID:          e.ID,
 		User:        e.User,
 		APIName:     e.APIName,
 		Endpoint:    e.Endpoint,
-		Units:       e.Measurements[0].Quantity,
-		CostUSD:     u.cost,
+		Units:       e.Measurements[at].Quantity,
+		CostUSD:     e.Measurements[at].BilledCost,
 		ProviderKey: e.ProviderKey,
 		Time:        e.Time,
 	}, nil
-}
-
-// known returns the record that an idempotency key made before: a retry is answered with what
-// the ledger holds, whatever the retry's body says.
-func (d *api) known(
-	ctx context.Context, caller access.Caller, id uuid.UUID, key string,
-) (dialect.UsageRecord, error) {
-	record, err := d.door.Reader.UsageRecord(ctx, caller.Organization, id)
-	if schema.KindOf(err) == schema.NotFound || err == nil && record.User != caller.User {
-		return dialect.UsageRecord{}, invalid{keyTaken(key)}
-	}
-	return record, err
 }
 
 // eventOf returns the event of u, without id, key and time.

@@ -116,6 +116,25 @@ func (s *system) UsageRecord(
 	return dialect.UsageRecord{}, schema.Errorf(schema.NotFound, "", "no such record")
 }
 
+func (s *system) EventHistory(
+	ctx context.Context, organization, id uuid.UUID,
+) ([]dialect.Revision, error) {
+	r, err := s.UsageRecord(ctx, organization, id)
+	if err != nil {
+		return nil, err
+	}
+	e := schema.Event{
+		ID: r.ID, User: r.User, APIName: r.APIName, Endpoint: r.Endpoint, Time: r.Time,
+		ProviderKey: r.ProviderKey,
+		Measurements: []schema.Measurement{
+			{UsageType: schema.Units, Quantity: r.Units, BilledCost: r.CostUSD},
+		},
+	}
+	corrected := e
+	corrected.Measurements = []schema.Measurement{{UsageType: schema.Units}}
+	return []dialect.Revision{{Event: e, Reversed: true}, {Event: corrected, Voided: true}}, nil
+}
+
 func (s *system) UsageRecords(
 	_ context.Context, p dialect.UsageRecordsParams,
 ) ([]dialect.UsageRecord, error) {

@@ -223,6 +223,9 @@ func asideNotes(aside []ingest.SetAside) (notes []string) {
 		case s.Kind == ingest.KindDamage:
 			notes = append(notes, fmt.Sprintf("set aside: node %s, sequences %d..%d, %d events, lost "+
 				"to damage: %s (%s)", s.Node, s.First, s.Last, s.Events, s.Error, s.Path))
+		case s.Kind == ingest.KindGap:
+			notes = append(notes, fmt.Sprintf("left out: node %s, sequences %d..%d: %s (%s)",
+				s.Node, s.First, s.Last, s.Error, s.Path))
 		default:
 			notes = append(notes, fmt.Sprintf("set aside: node %s, sequences %d..%d, %d events: %s: "+
 				"run `meterhouse replay` when that is mended (%s)",
@@ -269,7 +272,10 @@ func logsOf(
 	}
 	var logs []*log
 	for _, l := range all {
-		logs = append(logs, l)
+		// A probe of ClickHouse is an event of no log, a command is a node without one.
+		if l.node != uuid.Nil && max(l.stored, l.last) > 0 {
+			logs = append(logs, l)
+		}
 	}
 	slices.SortFunc(logs, func(a, b *log) int {
 		return strings.Compare(a.node.String(), b.node.String())
