@@ -15,7 +15,7 @@ import (
 
 const (
 	memoryMax   = 512 << 20 // of the server's own process, as the design asks
-	memoryEvery = 200 * time.Millisecond
+	memoryEvery = time.Second
 )
 
 // A memoryWatch notes the most resident memory that the server says it has, in bytes.

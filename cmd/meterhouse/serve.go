@@ -31,7 +31,7 @@ const readHeaderTimeout = 10 * time.Second
 
 // memoryGoal is what the collector aims to stay below: it works harder near it. The bounds on what
 // is held at once, in server and ingest, are made for it.
-const memoryGoal = 400 << 20
+const memoryGoal = 272 << 20
 
 // startTimeout bounds what serve waits for its database when it starts.
 const startTimeout = 2 * time.Minute

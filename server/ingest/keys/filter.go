@@ -94,22 +94,20 @@ type filterShape struct {
 func (f filterShape) bytes() int64 { return int64(f.blocks) * blockBytes }
 
 // Bits of a filter for a key. With 12 one foreign key in 270 passes, with 10 one in 90, with 7 one
-// in 25, with 2 one in 3. The small runs, of which there are several, get the better ones.
+// in 25, with 2 one in 3.
 const (
-	filterBitsSmall = 12
+	filterBits      = 12
 	filterBitsFloor = 6 // what a small one gets although there is no room: there are few
-	filterBitsLarge = 10
 	filterBitsLeast = 2
 	filterHashes    = 6 // 54 of the 64 bits there are
 )
 
 // shapeFor returns the filter of a run of n records for which there is room for so many bytes.
 func shapeFor(n, smallMax int, room int64) filterShape {
-	want := int64(filterBitsLarge)
 	if n <= smallMax {
-		want, room = filterBitsSmall, max(room, int64(n)*filterBitsFloor/8)
+		room = max(room, int64(n)*filterBitsFloor/8)
 	}
-	size := min(int64(n)*want/8, room)
+	size := min(int64(n)*filterBits/8, room)
 	if size*8 < int64(n)*filterBitsLeast {
 		return filterShape{}
 	}

@@ -70,6 +70,9 @@ func (k *keeper) run() {
 	ticks := time.NewTicker(tick)
 	defer ticks.Stop()
 	retry := time.Second
+	if errors.Is(k.warm(), errClosing) {
+		return
+	}
 	for {
 		err := k.flush()
 		if err == nil {
@@ -246,7 +249,7 @@ func (k *keeper) room(most int, instead []*run) int64 {
 		}
 	}
 	if most > 8*s.cfg.RecentMax {
-		room -= int64(most) / mergeAllAt * filterBitsSmall / 8
+		room -= int64(most) / mergeAllAt * filterBits / 8
 	}
 	return max(room, 0)
 }

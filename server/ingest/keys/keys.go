@@ -39,7 +39,7 @@ type Config struct {
 	LogLast uint64
 
 	RecentMax int   // keys in memory that are not on disk yet; default 393,216
-	MemoryMax int64 // bytes; beyond it filters shrink, and are left out at last; default 128 MiB
+	MemoryMax int64 // bytes; beyond it filters shrink, and are left out at last; default 192 MiB
 
 	disk disk
 }
@@ -52,7 +52,7 @@ func (c Config) withDefaults() Config {
 		c.RecentMax = 3 << 17 // a table of 8 MiB, three quarters full
 	}
 	if c.MemoryMax == 0 {
-		c.MemoryMax = 128 << 20
+		c.MemoryMax = 192 << 20
 	}
 	if c.disk == nil {
 		c.disk = realDisk{}
