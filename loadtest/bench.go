@@ -69,7 +69,7 @@ func (c *benchConfig) register(set *flag.FlagSet) {
 	set.IntVar(&c.rounds, "rounds", 3, "rounds of each line; the table shows medians")
 	set.DurationVar(&c.duration, "duration", 5*time.Second, "a round of single events, a side")
 	set.IntVar(&c.connections, "connections", 128, "connections of single events")
-	set.IntVar(&c.events, "events", 500_000, "events of a round of batches")
+	set.IntVar(&c.events, "events", 2_000_000, "events of a round of batches")
 	set.IntVar(&c.batch, "batch", 1000, "events of one batch")
 	set.IntVar(&c.batchConnections, "batch-connections", 8, "connections of batches")
 	set.StringVar(&c.provider, "provider", "OpenAI", "the events' provider")

@@ -46,7 +46,7 @@ func (p *peers) learner(ctx context.Context) {
 // what they stored since will be learned next time.
 func (p *peers) learn(ctx context.Context, s queries.Standing) error {
 	loss, asOf := p.in.keys.Lost(), s.Now
-	progress := learning{began: p.in.cfg.Now(), said: p.in.cfg.Now()}
+	progress := learning{began: p.in.cfg.Now(), said: p.in.cfg.Now(), again: loss > 0}
 	for _, n := range s.Nodes {
 		if n.ID == p.in.Node() {
 			if loss == 0 {
@@ -73,6 +73,7 @@ func (p *peers) learn(ctx context.Context, s queries.Standing) error {
 type learning struct {
 	began, said time.Time
 	keys        int
+	again       bool // keys were lost
 }
 
 // learnNode learns a node's keys page by page. Where it has learned to is asked anew for each: a
@@ -101,7 +102,7 @@ func (p *peers) learnNode(ctx context.Context, n queries.Node, progress *learnin
 		if len(rows) == keysPageMax {
 			upTo = rows[len(rows)-1].Sequence
 		}
-		p.take(n.ID, upTo, rows)
+		p.take(n.ID, upTo, rows, progress.again)
 		progress.keys += len(rows)
 		if now := p.in.cfg.Now(); now.Sub(progress.said) >= progressEvery {
 			progress.said = now
@@ -112,8 +113,9 @@ func (p *peers) learnNode(ctx context.Context, n queries.Node, progress *learnin
 }
 
 // take gives a page to the store, a day at a time, because what is learned together is forgotten
-// together, and keeps those that were known before for the sweep.
-func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey) {
+// together, and keeps those that were known before for the sweep. Of what is learned again nearly all
+// is known: then the search of the whole window, which does not need to be told, finds the copies.
+func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey, again bool) {
 	oldest := p.in.cfg.Now().Add(-p.in.cfg.Window)
 	var ids []uuid.UUID
 	var kept []queries.NodeKey
@@ -122,7 +124,9 @@ func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey) {
 		known := p.in.keys.Learn(node, upTo, ids, newest)
 		p.mu.Lock()
 		for _, i := range known {
-			p.doubled = append(p.doubled, kept[i])
+			if !again {
+				p.doubled = append(p.doubled, kept[i])
+			}
 		}
 		p.mu.Unlock()
 		ids, kept, newest = ids[:0], kept[:0], time.Time{}
