@@ -26,11 +26,14 @@ func TestGuestsKeepHolds(t *testing.T) {
 		m.set(func() { m.hold = hold })
 		g := Guest{Reach: m}
 		inside := func() (n int) {
-			for _, node := range m.nodes {
-				if node.Live(m.now()) {
-					n++
+			now := m.now()
+			m.set(func() {
+				for _, node := range m.nodes {
+					if node.Live(now) {
+						n++
+					}
 				}
-			}
+			})
 			return n
 		}
 		began := time.Now()
