@@ -2,6 +2,7 @@ package corrections_test
 
 import (
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -199,4 +200,34 @@ func TestRepriceLeavesCopiesAlone(t *testing.T) {
 	}
 	one.search(2)
 	w.check(one, "2 2 2000000 12")
+}
+
+// untold knows of no doubled events and is not the eldest of the nodes.
+type untold struct{}
+
+func (untold) Doubled() ([]queries.NodeKey, time.Time) { return nil, time.Time{} }
+func (untold) Swept(time.Time)                         {}
+func (untold) Eldest() bool                            { return false }
+
+// TestEachNodeSearchesAtItsStart: what a node knew of doubled events before it stopped is gone, and
+// the keys that told of them are learned. With the search left to the eldest node the copy stays.
+func TestEachNodeSearchesAtItsStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one, two := w.node(), w.node()
+	e := keyed("key", 10)
+	one.record(e)
+	two.record(e)
+	if got := w.total("consumption_monthly"); got != "2 2 20 1.5" {
+		t.Fatalf("there are no copies: %s", got)
+	}
+	c := corrections.New(corrections.Config{
+		Queries: one.queries, Doubled: untold{}, Now: time.Now,
+		Logger: slog.New(slog.DiscardHandler),
+	})
+	c.Start()
+	defer c.Stop()
+	w.eventually("the copy to be taken back", func() bool {
+		return w.total("consumption_monthly") == "1 1 10 0.75"
+	})
 }
