@@ -1,8 +1,11 @@
 package queries
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -162,7 +165,8 @@ var (
 )
 
 // VerifyRollups returns where a rollup is not the sum of the ledger's rows, at most 1,000
-// differences of days and of months. An insert under way shows as a difference that is another one,
+// differences of days and of months, ordered by table, period, organization and usage type. An
+// insert
 // or gone, when asked again. Of a month whose days are not all asked about, the others are taken to
 // be right in consumption_daily.
 func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Difference, error) {
@@ -201,7 +205,18 @@ func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Differen
 		key.Ledger = sums
 		all = append(all, key)
 	}
+	slices.SortStableFunc(all, (Difference).compare)
 	return all, nil
+}
+
+// compare orders differences by table, period, organization and usage type.
+func (d Difference) compare(e Difference) int {
+	return cmp.Or(
+		strings.Compare(d.Table, e.Table),
+		d.Period.Compare(e.Period),
+		bytes.Compare(d.Organization[:], e.Organization[:]),
+		strings.Compare(d.UsageType, e.UsageType),
+	)
 }
 
 // ofMonth returns the difference's place in consumption_monthly, without sums.
