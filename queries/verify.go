@@ -166,9 +166,8 @@ var (
 
 // VerifyRollups returns where a rollup is not the sum of the ledger's rows, at most 1,000
 // differences of days and of months, ordered by table, period, organization and usage type. An
-// insert
-// or gone, when asked again. Of a month whose days are not all asked about, the others are taken to
-// be right in consumption_daily.
+// insert under way shows as a difference that is another one, or gone, when asked again. Of a month
+// whose days are not all asked about, the others are taken to be right in consumption_daily.
 func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Difference, error) {
 	all, err := collect(ctx, q.conn, verifyRollups.with(p.settings()), p)
 	if err != nil {
