@@ -2,6 +2,7 @@ package schema
 
 import (
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +16,7 @@ type Catalog struct {
 	Memberships   []Membership
 	Agents        []Agent
 	Services      []Service
+	Meters        []Meter
 	Credentials   []Credential
 	Rates         []Rate
 }
@@ -31,9 +33,31 @@ type Organization struct {
 
 // StripeMapping is what the reporter needs of an organization; an empty Customer means unmapped.
 type StripeMapping struct {
-	Customer         string
-	Meter            string
-	SubscriptionItem string
+	Customer         string         // cus_…
+	Meter            string         // takes what none of Meters counts; empty: nothing does
+	SubscriptionItem string         // of Meter, for mode UsageRecord
+	Meters           []MeterMapping // the first that counts a usage type and model takes it
+	Since            time.Time      // hour from which on usage is reported; zero: all
+}
+
+// IsZero reports whether the mapping says nothing.
+func (m StripeMapping) IsZero() bool { return m.Equal(StripeMapping{}) }
+
+// Equal reports whether two mappings say the same.
+func (m StripeMapping) Equal(n StripeMapping) bool {
+	return m.Customer == n.Customer && m.Meter == n.Meter &&
+		m.SubscriptionItem == n.SubscriptionItem && slices.Equal(m.Meters, n.Meters) &&
+		m.Since.Equal(n.Since)
+}
+
+// Item returns the subscription item of one of the organization's meters.
+func (m StripeMapping) Item(meter string) string {
+	for _, each := range m.Meters {
+		if each.Meter == meter {
+			return each.SubscriptionItem
+		}
+	}
+	return m.SubscriptionItem
 }
 
 // User is a person or a program that acts for organizations.

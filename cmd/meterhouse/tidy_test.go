@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"server/admin":        {"schema", "server/access", "server/dialect"},
 	"server/otlp":         {"schema", "server/access", "server/dialect"},
 	"server/openapi":      {},
+	"server/report":       {"schema", "server/access", "server/dialect"},
 	"server/corrections": {
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 	},
@@ -48,12 +49,15 @@ var mayImport = map[string][]string{
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
 		"server/agent700", "server/admin", "server/otlp", "server/corrections", "server/openapi",
+		"server/report",
 	},
 	"cmd/meterhouse": {
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",
-		"server/corrections", "server/verify",
+		"server/corrections", "server/verify", "billing",
 	},
-	"loadtest": {},
+	"billing":             {"schema", "queries"},
+	"billing/billingtest": {"schema", "queries", "billing"}, // only tests import it
+	"loadtest":            {},
 
 	// Packages that only tests import.
 	"schema/schematest":  {"schema", "engine"},
@@ -69,7 +73,7 @@ var owners = map[string][]string{
 	"github.com/stripe/stripe-go":   {"billing"},
 	"github.com/ebitengine/purego":  {"engine"},
 	"github.com/hashicorp/raft":     {"server/ingest"},
-	"github.com/prometheus":         {"server", "cmd"},
+	"github.com/prometheus":         {"server", "cmd", "billing"},
 	"github.com/testcontainers":     {"schema/schematest"},
 	"go.yaml.in/yaml":               {"server/access", "server/openapi"},
 	"github.com/lestrrat-go":        {"server/access"},

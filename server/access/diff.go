@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/google/uuid"
@@ -24,15 +25,15 @@ func Diff(have *Snapshot, want schema.Catalog) schema.Catalog {
 }
 
 // changed returns the elements that are not there already as they are, each once.
-func changed[T comparable](all []T, find func(T) (T, bool)) []T {
+func changed[T any](all []T, find func(T) (T, bool)) []T {
 	var out []T
-	seen := make(map[T]bool)
+	seen := make(map[string]bool)
 	for _, v := range all {
-		if old, ok := find(v); ok && old == v || seen[v] {
+		if old, ok := find(v); ok && reflect.DeepEqual(old, v) || seen[fmt.Sprintf("%+v", v)] {
 			continue
 		}
 		out = append(out, v)
-		seen[v] = true
+		seen[fmt.Sprintf("%+v", v)] = true
 	}
 	return out
 }
@@ -63,13 +64,13 @@ func (s *Snapshot) missing(c schema.Catalog) schema.Catalog {
 	}
 }
 
-func found[T comparable](all []T, find func(T) (T, bool)) []T {
+func found[T any](all []T, find func(T) (T, bool)) []T {
 	var out []T
-	seen := make(map[T]bool)
+	seen := make(map[string]bool)
 	for _, v := range all {
-		if old, ok := find(v); ok && !seen[old] {
+		if old, ok := find(v); ok && !seen[fmt.Sprintf("%+v", old)] {
 			out = append(out, old)
-			seen[old] = true
+			seen[fmt.Sprintf("%+v", old)] = true
 		}
 	}
 	return out

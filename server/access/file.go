@@ -142,7 +142,10 @@ func (p *parser) organization(at string, o fileOrganization) {
 	p.optional(at+".stripe.meter", o.Stripe.Meter)
 	p.optional(at+".stripe.subscription_item", o.Stripe.SubscriptionItem)
 	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
-		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping(o.Stripe),
+		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping{
+			Customer: o.Stripe.Customer, Meter: o.Stripe.Meter,
+			SubscriptionItem: o.Stripe.SubscriptionItem,
+		},
 		EventsPerMinute: p.count(at+".events_per_minute", o.EventsPerMinute),
 	})
 	users := make(map[uuid.UUID]bool)

@@ -46,7 +46,7 @@ func TestFileBecomesACatalog(t *testing.T) {
 	want := schema.StripeMapping{
 		Customer: "cus_123", Meter: "usage_micro_usd", SubscriptionItem: "si_123",
 	}
-	if !ok || o.Stripe != want {
+	if !ok || !o.Stripe.Equal(want) {
 		t.Errorf("organization %+v, %v", o, ok)
 	}
 	rate := c.Rates[0]

@@ -155,7 +155,7 @@ func things(c schema.Catalog) []Thing {
 	var all []Thing
 	for _, o := range c.Organizations {
 		all = append(all, OrganizationThing(o))
-		if o.Stripe != (schema.StripeMapping{}) {
+		if !o.Stripe.IsZero() {
 			all = append(all, StripeThing(o))
 		}
 	}

@@ -105,7 +105,7 @@ var stripeMappings = resource[schema.Organization]{
 	of:    func(o schema.Organization) uuid.UUID { return o.ID },
 	see:   schema.Superadmin, edit: schema.Superadmin,
 	visible: func(_ view, o schema.Organization) bool {
-		return o.Stripe != (schema.StripeMapping{})
+		return !o.Stripe.IsZero()
 	},
 	create: createMapping,
 	change: changeMapping,
@@ -129,7 +129,7 @@ func createMapping(v view, o *object) (outcome, error) {
 		return outcome{}, err
 	}
 	made, _ := v.Organization(id)
-	if made.Stripe != (schema.StripeMapping{}) {
+	if !made.Stripe.IsZero() {
 		return outcome{}, exists("organization_id")
 	}
 	made.Stripe = mapping

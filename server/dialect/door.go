@@ -21,6 +21,7 @@ type Door struct {
 	Reader    Reader
 	Corrector Corrector
 	Catalog   Catalog
+	Reports   Reports
 	Now       func() time.Time
 	NewID     func() uuid.UUID // a fresh UUIDv7
 }
@@ -108,6 +109,22 @@ type Corrector interface {
 	// when the organization has no such event or it is voided. After Unavailable the correction
 	// may still be made: asking again is harmless.
 	Correct(ctx context.Context, p CorrectParams) (Revision, error)
+}
+
+// Reports tells Stripe what is billable, and says what it was told.
+type Reports interface {
+	// Run makes one pass now and returns how it went. Unavailable when Stripe is not configured.
+	Run(ctx context.Context) (schema.ReportRun, error)
+	// Slots returns slots ordered by hour, organization and meter. Invalid when there are more than
+	// p.Limit of them: the range has to be narrowed.
+	Slots(ctx context.Context, p schema.SlotsParams) ([]schema.SlotReport, error)
+	// Explain returns everything behind a slot's number. NotFound when nothing is.
+	Explain(ctx context.Context, s schema.Slot) (schema.Explanation, error)
+	// Estimate returns what an organization's period comes to.
+	Estimate(ctx context.Context, p schema.EstimateParams) (schema.Estimate, error)
+	// Notify takes an event that Stripe sent, and returns once it is stored. Unauthenticated when
+	// its signature is not right.
+	Notify(ctx context.Context, body []byte, signature string) error
 }
 
 // CorrectParams asks for one correction.

@@ -1,0 +1,309 @@
+package queries
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/schema"
+)
+
+// OpenSlotsParams asks for the slots that have something to be told.
+type OpenSlotsParams struct {
+	Mode   schema.ReportMode
+	From   time.Time // windows before are too old for Stripe: only open revisions of them are listed
+	Sealed time.Time // usage of windows that end after is not told yet, unless its period is drafted
+	Now    time.Time // for what rests
+	Limit  uint64
+}
+
+// OpenSlot is a slot whose usage is not what Stripe was told, or of which a revision is open.
+type OpenSlot struct {
+	Slot     schema.Slot
+	Own      int64  // units of its own usage, rounded half to even once
+	Carried  int64  // units that were carried into it
+	Latest   uint32 // its newest revision; 0: none
+	Customer string // of its newest revision: a slot stays with whom it was first reported for
+	Item     string // the subscription item of its newest revision
+	Told     int64  // units that Stripe has: of the newest revision it has; in mode Raw, of all
+	Failures uint32 // its newest revisions that Stripe did not keep, in a row
+
+	Open     schema.Revision // the oldest that may still be sent; Revision 0: none
+	Sendable bool            // Stripe still takes its window, and its period is not closed
+}
+
+// Want is what Stripe has to have of the slot.
+func (s OpenSlot) Want() int64 { return s.Own + s.Carried }
+
+// OpenSlots returns the slots that have something to be told and do not rest, the oldest first: a
+// slot of which Stripe refused a revision rests an hour, then two, up to a day; one whose revision
+// got no answer a minute, then two, up to an hour. Slots without a meter, of periods that are
+// closed, and of more than schema.SlotUnitsMax are not among them.
+func (q *Queries) OpenSlots(ctx context.Context, p OpenSlotsParams) ([]OpenSlot, error) {
+	panic("not yet")
+}
+
+// IntentBatch is intents that are fixed together.
+type IntentBatch struct {
+	Number  uint64    // after the newest there is
+	ID      uuid.UUID // of the try
+	Intents []schema.Intent
+}
+
+// NewestBatch returns the number of the newest batch of intents, 0 before the first.
+func (q *Queries) NewestBatch(ctx context.Context) (uint64, error) { panic("not yet") }
+
+// FreezeIntents writes a batch of intents unless its number is taken. Whether it was, BatchFrozen
+// tells: no error says that the number is written, by whomever, and an error leaves it open.
+func (q *Queries) FreezeIntents(ctx context.Context, b IntentBatch, within time.Duration) error {
+	panic("not yet")
+}
+
+// BatchFrozen reports whether a batch is there: whether its writer was first.
+func (q *Queries) BatchFrozen(ctx context.Context, b IntentBatch) (bool, error) { panic("not yet") }
+
+// InsertOutcomes writes what came of attempts.
+func (q *Queries) InsertOutcomes(ctx context.Context, all []schema.Outcome) error {
+	panic("not yet")
+}
+
+// SlotRevisions returns a slot's revisions in order.
+func (q *Queries) SlotRevisions(ctx context.Context, s schema.Slot) ([]schema.Revision, error) {
+	panic("not yet")
+}
+
+// SlotOutcomes returns what came of a slot's attempts, ordered by revision, then time.
+func (q *Queries) SlotOutcomes(ctx context.Context, s schema.Slot) ([]schema.Outcome, error) {
+	panic("not yet")
+}
+
+// IdentifierParams names a revision as Stripe knows it.
+type IdentifierParams struct {
+	Organization uuid.UUID
+	Start        time.Time // of the slot
+	Identifier   string
+}
+
+// RevisionOf returns the revision that was sent under an identifier; false when there is none.
+func (q *Queries) RevisionOf(
+	ctx context.Context, p IdentifierParams,
+) (schema.Revision, bool, error) {
+	panic("not yet")
+}
+
+// SlotsParams asks for an organization's slots whose hours start in [From, To).
+type SlotsParams struct {
+	Organization uuid.UUID // zero: every one's
+	From, To     time.Time
+	Limit        uint64
+}
+
+// SlotStatus is a slot and what Stripe was told of it.
+type SlotStatus struct {
+	Slot       schema.Slot
+	Unit       schema.MeterUnit
+	Own        int64 // units of its own usage
+	Carried    int64 // units that were carried into it
+	CarriedOut int64 // units that were carried from it, or, at its start, from its period
+	Told       int64 // units that Stripe has
+	Unpriced   int64 // measurements without a rate
+	Latest     schema.Revision
+	Closed     bool // its period is invoiced
+	Mapped     bool // it has a meter and a customer
+}
+
+// SlotStatuses returns slots with usage, revisions or carries, ordered by hour, organization, meter.
+func (q *Queries) SlotStatuses(ctx context.Context, p SlotsParams) ([]SlotStatus, error) {
+	panic("not yet")
+}
+
+// SlotUsage returns what a slot's number is made of, by usage type, model and rate, from the
+// ledger itself.
+func (q *Queries) SlotUsage(ctx context.Context, s schema.Slot) ([]schema.SlotUsage, error) {
+	panic("not yet")
+}
+
+// SlotEventsParams asks for the first of a slot's events.
+type SlotEventsParams struct {
+	Slot  schema.Slot
+	Limit uint64
+}
+
+// SlotEvents returns the ledger's rows that a slot counts, ordered by time.
+func (q *Queries) SlotEvents(ctx context.Context, p SlotEventsParams) ([]schema.SlotEvent, error) {
+	panic("not yet")
+}
+
+// DueParams asks what has to be carried.
+type DueParams struct {
+	Mode    schema.ReportMode
+	From    time.Time // older hours and periods are left alone
+	Oldest  time.Time // windows before are too old for Stripe
+	Carried time.Time // what was carried from an origin after waits
+	Limit   uint64
+}
+
+// Due is units that Stripe has to be told of elsewhere.
+type Due struct {
+	Organization uuid.UUID
+	Meter        string
+	From         time.Time // the hour, or the start of the closed period
+	Period       bool      // it is a closed period
+	Number       uint32    // of the next carry
+	Units        int64
+}
+
+// DueCarries returns what closed periods and hours that Stripe takes no more lack: of a finalized
+// period, what is billable in it beyond what was invoiced; of an hour in no such period that was
+// reported once or came after the first that was, what is billable beyond what Stripe has. What was
+// carried before is taken off.
+func (q *Queries) DueCarries(ctx context.Context, p DueParams) ([]Due, error) {
+	panic("not yet")
+}
+
+// InsertCarry writes a carry unless its number is taken. Whether it was, CarryWritten tells, as with
+// FreezeIntents.
+func (q *Queries) InsertCarry(ctx context.Context, c schema.Carry, within time.Duration) error {
+	panic("not yet")
+}
+
+// CarryWritten reports whether a carry is there: whether its writer was first.
+func (q *Queries) CarryWritten(ctx context.Context, c schema.Carry) (bool, error) {
+	panic("not yet")
+}
+
+// SlotCarries returns the carries into and out of a slot, and out of the period that starts with it.
+func (q *Queries) SlotCarries(ctx context.Context, s schema.Slot) ([]schema.Carry, error) {
+	panic("not yet")
+}
+
+// SavePeriods writes what invoices told of periods. A finalized one stays so.
+func (q *Queries) SavePeriods(ctx context.Context, all []schema.StripePeriod) error {
+	panic("not yet")
+}
+
+// StripePeriods returns an organization's periods, the newest first.
+func (q *Queries) StripePeriods(
+	ctx context.Context, organization uuid.UUID,
+) ([]schema.StripePeriod, error) {
+	panic("not yet")
+}
+
+// ReportedParams asks for what Stripe was told of slots whose hours start in [From, To).
+type ReportedParams struct {
+	Organization uuid.UUID // zero: every one's
+	Meter        string    // empty: every one
+	Mode         schema.ReportMode
+	From, To     time.Time
+	Settled      time.Time // slots with an open revision or an outcome after are said to be unsettled
+}
+
+// Reported is what Stripe was told of a slot.
+type Reported struct {
+	Slot     schema.Slot
+	Customer string
+	Item     string
+	Ledger   int64 // units that are billable, carries included
+	Told     int64 // units that Stripe accepted
+	Latest   uint32
+	Settled  bool
+}
+
+// Reported returns what Stripe was told, of every slot with a revision, ordered by organization,
+// meter and hour.
+func (q *Queries) Reported(ctx context.Context, p ReportedParams) ([]Reported, error) {
+	panic("not yet")
+}
+
+// InsertComparisons keeps comparisons.
+func (q *Queries) InsertComparisons(ctx context.Context, all []schema.Comparison) error {
+	panic("not yet")
+}
+
+// ComparisonsParams asks for comparisons made in [From, To).
+type ComparisonsParams struct {
+	Organization uuid.UUID // zero: every one's
+	From, To     time.Time
+	Limit        uint64
+}
+
+// Comparisons returns comparisons, the newest first.
+func (q *Queries) Comparisons(
+	ctx context.Context, p ComparisonsParams,
+) ([]schema.Comparison, error) {
+	panic("not yet")
+}
+
+// SaveWebhook writes an event of Stripe's. One that is dealt with stays so.
+func (q *Queries) SaveWebhook(ctx context.Context, w schema.Webhook) error { panic("not yet") }
+
+// OpenWebhooks returns events that are not dealt with, the oldest first.
+func (q *Queries) OpenWebhooks(ctx context.Context, limit uint64) ([]schema.Webhook, error) {
+	panic("not yet")
+}
+
+// InsertReportRun writes how a pass ended.
+func (q *Queries) InsertReportRun(ctx context.Context, r schema.ReportRun) error {
+	panic("not yet")
+}
+
+// ReportRuns returns the newest passes, the newest first.
+func (q *Queries) ReportRuns(ctx context.Context, limit uint64) ([]schema.ReportRun, error) {
+	panic("not yet")
+}
+
+// TakeLease reports whether a name of work and its time is the holder's: the first to ask has it.
+func (q *Queries) TakeLease(
+	ctx context.Context, name string, holder uuid.UUID, now time.Time,
+) (bool, error) {
+	panic("not yet")
+}
+
+// Billed returns the organizations and meters of the catalog, in the order of their keys.
+func (q *Queries) Billed(ctx context.Context) ([]schema.Organization, []schema.Meter, error) {
+	panic("not yet")
+}
+
+// ReportBacklog is how far the reports are, of everybody.
+type ReportBacklog struct {
+	Unsynced      uint64    // slots, sealed, that Stripe was told otherwise of
+	Oldest        time.Time // start of the oldest of them; zero: there is none
+	Unmapped      uint64    // slots with usage that no meter counts
+	UnmappedUnits int64     // micro-USD of them
+	TooLarge      uint64    // slots of more than schema.SlotUnitsMax
+	Conflicts     uint64    // revisions with verdict KeyConflict: must be none
+	Rejected      uint64    // slots whose newest revision Stripe refused
+}
+
+// ReportBacklog returns how far the reports are. Params are those of OpenSlots.
+func (q *Queries) ReportBacklog(
+	ctx context.Context, p OpenSlotsParams,
+) (ReportBacklog, error) {
+	panic("not yet")
+}
+
+// EstimateParams asks for an organization's metered usage in [From, To), both whole hours.
+type EstimateParams struct {
+	Organization uuid.UUID
+	From, To     time.Time
+	Recent       time.Time // from which on usage shows the present rate
+}
+
+// EstimateRow is what was used of a model, for a meter.
+type EstimateRow struct {
+	Meter          string // empty: no meter counts it
+	Unit           schema.MeterUnit
+	Model          string
+	UsageType      string
+	Quantity       schema.Quantity
+	BilledCost     schema.USD
+	RecentQuantity schema.Quantity
+	RecentCost     schema.USD
+	Unpriced       int64
+}
+
+// EstimateUsage returns what was used so far, ordered by meter, model and usage type.
+func (q *Queries) EstimateUsage(ctx context.Context, p EstimateParams) ([]EstimateRow, error) {
+	panic("not yet")
+}
