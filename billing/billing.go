@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -34,38 +33,3 @@ type Reporter struct{ cfg Config }
 
 // New returns a Reporter. It starts nothing.
 func New(c Config) (*Reporter, error) { panic("not yet") }
-
-// Run makes one pass: what Stripe sent is dealt with, what cannot be told where it belongs is
-// carried, and every slot that has something to be told is, until nothing is left or the pass has
-// to end. The error is of the database; how Stripe answered is in the run.
-func (r *Reporter) Run(ctx context.Context) (schema.ReportRun, error) { panic("not yet") }
-
-// Reconcile holds what Stripe says it has against what it was told, keeps every comparison, and has
-// slots that differ told again where the mode allows it.
-func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
-	panic("not yet")
-}
-
-// Slots returns slots ordered by hour, organization and meter.
-func (r *Reporter) Slots(
-	ctx context.Context, p schema.SlotsParams,
-) ([]schema.SlotReport, error) {
-	panic("not yet")
-}
-
-// Explain returns everything behind a slot's number.
-func (r *Reporter) Explain(ctx context.Context, s schema.Slot) (schema.Explanation, error) {
-	panic("not yet")
-}
-
-// Estimate returns what an organization's period comes to.
-func (r *Reporter) Estimate(
-	ctx context.Context, p schema.EstimateParams,
-) (schema.Estimate, error) {
-	panic("not yet")
-}
-
-// Notify takes an event that Stripe sent, and returns once it is stored.
-func (r *Reporter) Notify(ctx context.Context, body []byte, signature string) error {
-	panic("not yet")
-}
