@@ -109,8 +109,10 @@ type SlotStatus struct {
 	Told       int64 // units that Stripe has
 	Unpriced   int64 // measurements without a rate
 	Latest     schema.Revision
-	Closed     bool // its period is invoiced
-	Mapped     bool // it has a meter and a customer
+	Failures   uint32 // its newest revisions that Stripe did not keep, in a row
+	Said       string // the detail of the newest outcome of the newest revision
+	Closed     bool   // its period is invoiced
+	Mapped     bool   // it has a meter and a customer
 }
 
 // SlotStatuses returns slots with usage, revisions or carries, ordered by hour, organization, meter.
