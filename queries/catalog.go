@@ -15,10 +15,11 @@ import (
 var (
 	catalogVersion = ask("catalog_version", bindNone, func(v *uint64) []any { return []any{v} })
 
-	organizations = ask("organizations", bindNone, func(o *schema.Organization) []any {
+	organizations = ask("organizations", bindNone, func(r *organizationRow) []any {
 		return []any{
-			&o.ID, &o.Name, &o.Tenant,
-			&o.Stripe.Customer, &o.Stripe.Meter, &o.Stripe.SubscriptionItem, &o.EventsPerMinute,
+			&r.ID, &r.Name, &r.Tenant,
+			&r.Stripe.Customer, &r.Stripe.Meter, &r.Stripe.SubscriptionItem,
+			&r.meters, &r.items, &r.since, &r.EventsPerMinute,
 		}
 	})
 	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name, &u.Email} })
@@ -31,6 +32,9 @@ var (
 	})
 	services = ask("services", bindNone, func(s *schema.Service) []any { return []any{&s.Name} })
 
+	meters = ask("meters", bindNone, func(m *meterRow) []any {
+		return []any{&m.Name, &m.unit, &m.UsageTypes, &m.Models, &m.StripeID}
+	})
 	credentials = ask("credentials", bindNone, func(c *credentialRow) []any {
 		return []any{
 			&c.kind, &c.hash, &c.organization, &c.user, &c.agent,
@@ -44,6 +48,17 @@ var (
 		}
 	})
 )
+
+type organizationRow struct {
+	schema.Organization
+	meters, items []string  // of its mapping, side by side
+	since         time.Time // of its mapping; the epoch: all
+}
+
+type meterRow struct {
+	schema.Meter
+	unit int8 // the number of an Enum8
+}
 
 type membershipRow struct {
 	organization, user uuid.UUID
@@ -75,10 +90,12 @@ func (q *Queries) LoadCatalog(ctx context.Context) (schema.Catalog, error) {
 	if c.Version, err = q.CatalogVersion(ctx); err != nil {
 		return schema.Catalog{}, err
 	}
+	if c.Organizations, c.Meters, err = q.Billed(ctx); err != nil {
+		return schema.Catalog{}, err
+	}
 	var members []membershipRow
 	var secrets []credentialRow
 	for _, load := range []func() error{
-		loading(ctx, q, organizations, &c.Organizations),
 		loading(ctx, q, users, &c.Users),
 		loading(ctx, q, memberships, &members),
 		loading(ctx, q, agents, &c.Agents),
@@ -106,6 +123,33 @@ func (q *Queries) LoadCatalog(ctx context.Context) (schema.Catalog, error) {
 	return c, nil
 }
 
+// Billed returns the organizations and meters of the catalog, in the order of their keys.
+func (q *Queries) Billed(ctx context.Context) ([]schema.Organization, []schema.Meter, error) {
+	var rows []organizationRow
+	var counts []meterRow
+	for _, load := range []func() error{
+		loading(ctx, q, organizations, &rows),
+		loading(ctx, q, meters, &counts),
+	} {
+		if err := load(); err != nil {
+			return nil, nil, err
+		}
+	}
+	var all []schema.Organization
+	for _, r := range rows {
+		o, err := r.organization()
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, o)
+	}
+	var of []schema.Meter
+	for _, r := range counts {
+		of = append(of, r.meter())
+	}
+	return all, of, nil
+}
+
 // loading returns what fills into with the answer to a question without parameters.
 func loading[R any](
 	ctx context.Context, q *Queries, asked question[none, R], into *[]R,
@@ -114,6 +158,34 @@ func loading[R any](
 		*into, err = collect(ctx, q.conn, asked, none{})
 		return err
 	}
+}
+
+func (r organizationRow) organization() (schema.Organization, error) {
+	o := r.Organization
+	if len(r.meters) != len(r.items) {
+		return o, fmt.Errorf("organizations: %s has %d meters and %d subscription items",
+			o.ID, len(r.meters), len(r.items))
+	}
+	for i, name := range r.meters {
+		o.Stripe.Meters = append(o.Stripe.Meters,
+			schema.MeterMapping{Meter: name, SubscriptionItem: r.items[i]})
+	}
+	if r.since.Unix() != 0 {
+		o.Stripe.Since = r.since.UTC()
+	}
+	return o, nil
+}
+
+func (r meterRow) meter() schema.Meter {
+	m := r.Meter
+	m.Unit = schema.MeterUnit(r.unit)
+	if len(m.UsageTypes) == 0 { // as whoever names none writes it
+		m.UsageTypes = nil
+	}
+	if len(m.Models) == 0 {
+		m.Models = nil
+	}
+	return m
 }
 
 func (r credentialRow) credential() (schema.Credential, error) {

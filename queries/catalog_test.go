@@ -20,7 +20,13 @@ func exampleCatalog(t *testing.T) schema.Catalog {
 	return schema.Catalog{
 		Organizations: []schema.Organization{{
 			ID: named("acme"), Name: hostile, Tenant: "www.acme.example",
-			Stripe: schema.StripeMapping{Customer: "cus_1", Meter: "m", SubscriptionItem: "si"},
+			Stripe: schema.StripeMapping{
+				Customer: "cus_1", Meter: "m", SubscriptionItem: "si",
+				Meters: []schema.MeterMapping{
+					{Meter: "voice_seconds", SubscriptionItem: "si_2"}, {Meter: hostile},
+				},
+				Since: at(t, "2026-11-01T01:00:00Z"),
+			},
 
 			EventsPerMinute: 4_000_000_000,
 		}},
@@ -32,6 +38,14 @@ func exampleCatalog(t *testing.T) schema.Catalog {
 			ID: named("agent"), Organization: named("acme"), Name: "Helper", Owner: named("ada"),
 		}},
 		Services: []schema.Service{{Name: "transcription"}},
+		Meters: []schema.Meter{
+			{Name: "usage_micro_usd"},
+			{
+				Name: "voice_seconds", Unit: schema.WholeUnits,
+				UsageTypes: []string{"VAPI_SECONDS", "X"}, Models: []string{hostile, "gpt-*"},
+				StripeID: "mtr_1",
+			},
+		},
 		Credentials: []schema.Credential{
 			{
 				Kind: schema.AgentSecret, Hash: schema.HashSecret("a"),
@@ -60,6 +74,18 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
+	billed := func(want schema.Catalog) {
+		t.Helper()
+		organizations, meters, err := q.Billed(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := schema.Catalog{Organizations: organizations, Meters: meters}
+		want = schema.Catalog{Organizations: want.Organizations, Meters: want.Meters}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("billed (-want +got):\n%s", diff)
+		}
+	}
 	save := func(c schema.CatalogChange) {
 		t.Helper()
 		c.At, c.Actor, c.Summary = time.UnixMicro(1_800_000_000_000_001), "ada", hostile
@@ -74,18 +100,25 @@ func TestCatalogReadsBackAsSaved(t *testing.T) {
 	for range 2 { // saving again changes nothing
 		save(schema.CatalogChange{Upsert: want, Version: 41})
 		check(want)
+		billed(want)
 	}
 
 	want.Users[0].Name = "Ada Lovelace"
 	retired := want.Credentials[1]
 	want.Credentials = want.Credentials[:1]
+	gone := want.Meters[0]
+	want.Meters = want.Meters[1:]
+	want.Organizations[0].Stripe = schema.StripeMapping{}
 	want.Version = 42
 	save(schema.CatalogChange{
-		Upsert:  schema.Catalog{Users: want.Users},
-		Retire:  schema.Catalog{Credentials: []schema.Credential{retired}},
+		Upsert: schema.Catalog{Users: want.Users, Organizations: want.Organizations},
+		Retire: schema.Catalog{
+			Credentials: []schema.Credential{retired}, Meters: []schema.Meter{gone},
+		},
 		Version: 42,
 	})
 	check(want)
+	billed(want)
 
 	if v, err := q.CatalogVersion(t.Context()); err != nil || v != 42 {
 		t.Errorf("CatalogVersion = %d, %v, want 42", v, err)

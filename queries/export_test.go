@@ -51,6 +51,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(memberships, none{}),
 		asked(agents, none{}),
 		asked(services, none{}),
+		asked(meters, none{}),
 		asked(credentials, none{}),
 		asked(textModelCosts, none{}),
 		asked(correctionsState, id),

@@ -7,6 +7,9 @@ INSERT INTO organizations
     stripe_customer,
     stripe_meter,
     stripe_subscription_item,
+    stripe_meters,
+    stripe_meter_items,
+    stripe_since,
     events_per_minute,
     retired,
     version

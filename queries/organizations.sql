@@ -6,6 +6,9 @@ SELECT
     stripe_customer,
     stripe_meter,
     stripe_subscription_item,
+    stripe_meters,
+    stripe_meter_items,
+    stripe_since,
     events_per_minute
 FROM organizations FINAL
 WHERE NOT retired

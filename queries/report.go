@@ -262,11 +262,6 @@ func (q *Queries) TakeLease(
 	panic("not yet")
 }
 
-// Billed returns the organizations and meters of the catalog, in the order of their keys.
-func (q *Queries) Billed(ctx context.Context) ([]schema.Organization, []schema.Meter, error) {
-	panic("not yet")
-}
-
 // ReportBacklog is how far the reports are, of everybody.
 type ReportBacklog struct {
 	Unsynced      uint64    // slots, sealed, that Stripe was told otherwise of

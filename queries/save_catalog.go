@@ -48,9 +48,14 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 	end := []any{retired, version}
 	return []tableRows{
 		{"insert_organizations", rowsOf(c.Organizations, end, func(o schema.Organization) []any {
+			meters, items := make([]string, 0), make([]string, 0)
+			for _, m := range o.Stripe.Meters {
+				meters, items = append(meters, m.Meter), append(items, m.SubscriptionItem)
+			}
 			return []any{
 				o.ID, o.Name, o.Tenant,
-				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem, o.EventsPerMinute,
+				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem,
+				meters, items, orEpoch(o.Stripe.Since), o.EventsPerMinute,
 			}
 		})},
 		{"insert_users", rowsOf(c.Users, end, func(u schema.User) []any {
@@ -64,6 +69,12 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 		})},
 		{"insert_services", rowsOf(c.Services, end, func(s schema.Service) []any {
 			return []any{s.Name}
+		})},
+		{"insert_meters", rowsOf(c.Meters, end, func(m schema.Meter) []any {
+			return []any{
+				m.Name, int8(m.Unit), append([]string{}, m.UsageTypes...),
+				append([]string{}, m.Models...), m.StripeID,
+			}
 		})},
 		{"insert_credentials", rowsOf(c.Credentials, end, func(s schema.Credential) []any {
 			return []any{
