@@ -109,6 +109,39 @@ func (q Quantity) Floor() int64 {
 	return 1<<63 - 1
 }
 
+// Round returns q in whole units, rounded half to even, clamped to int64.
+func (q Quantity) Round() int64 {
+	n := quoHalfEven(q.n.Big(), big.NewInt(1_000_000))
+	switch {
+	case n.IsInt64():
+		return n.Int64()
+	case n.Sign() < 0:
+		return -1 << 63
+	}
+	return 1<<63 - 1
+}
+
+// Micro returns u in micro-USD. It is exact: both count in the same steps.
+func (u USD) Micro() Quantity { return Quantity(u) }
+
+// Share returns q × part / whole, rounded half to even at the last decimal; false when it is out
+// of range. whole must be over 0.
+func (q Quantity) Share(part, whole int64) (Quantity, bool) {
+	n, ok := share(q.n, part, whole)
+	return Quantity{n}, ok
+}
+
+// Share returns u × part / whole, as Quantity's does.
+func (u USD) Share(part, whole int64) (USD, bool) {
+	n, ok := share(u.n, part, whole)
+	return USD{n}, ok
+}
+
+func share(n Int128, part, whole int64) (Int128, bool) {
+	product := new(big.Int).Mul(n.Big(), big.NewInt(part))
+	return int128FromBig(quoHalfEven(product, big.NewInt(whole)))
+}
+
 // Decimal returns q as the type clickhouse-go binds to a Decimal column.
 func (q Quantity) Decimal() decimal.Decimal { return toDecimal(q.n, QuantityScale) }
 
@@ -168,10 +201,15 @@ func Cost(quantity Quantity, ratePerMillion USD) (USD, bool) {
 
 func costBig(q, r *big.Int) (USD, bool) {
 	product := new(big.Int).Mul(q, r)
-	negative := product.Sign() < 0
-	product.Abs(product)
-	divisor := big.NewInt(perMillion)
-	quo, rem := new(big.Int).QuoRem(product, divisor, new(big.Int))
+	n, ok := int128FromBig(quoHalfEven(product, big.NewInt(perMillion)))
+	return USD{n}, ok
+}
+
+// quoHalfEven returns n / divisor, rounded half to even; divisor is over 0. It changes n.
+func quoHalfEven(n, divisor *big.Int) *big.Int {
+	negative := n.Sign() < 0
+	n.Abs(n)
+	quo, rem := new(big.Int).QuoRem(n, divisor, new(big.Int))
 	switch rem.Lsh(rem, 1).Cmp(divisor) {
 	case 1:
 		quo.Add(quo, big.NewInt(1))
@@ -181,6 +219,5 @@ func costBig(q, r *big.Int) (USD, bool) {
 	if negative {
 		quo.Neg(quo)
 	}
-	n, ok := int128FromBig(quo)
-	return USD{n}, ok
+	return quo
 }

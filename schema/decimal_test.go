@@ -268,6 +268,49 @@ func TestFloor(t *testing.T) {
 	}
 }
 
+func TestRoundAndShareRoundHalfToEven(t *testing.T) {
+	t.Parallel()
+	f := func(literal string, want int64) {
+		t.Helper()
+		q, err := ParseQuantity(literal)
+		if err != nil || q.Round() != want {
+			t.Errorf("Round(%s) = %d, %v, want %d", literal, q.Round(), err, want)
+		}
+	}
+	f("0", 0)
+	f("0.5", 0)
+	f("0.500001", 1)
+	f("1.5", 2)
+	f("2.5", 2)
+	f("-0.5", 0)
+	f("-1.5", -2)
+	f("-2.500001", -3)
+	f("9223372036854775807.499999", math.MaxInt64)
+	f("9223372036854775807.5", math.MaxInt64)
+	f("-9223372036854775808.5", math.MinInt64)
+	f("-9999999999999999999", math.MinInt64)
+	r := rand.New(rand.NewPCG(11, 12))
+	for range 10_000 {
+		n, part, whole := random128(r), int64(r.Uint64()), 1+r.Int64N(1<<uint(1+r.IntN(62)))
+		if want := halfEven(n.Big(), big.NewInt(1_000_000)); want.IsInt64() &&
+			QuantityOf(n).Round() != want.Int64() {
+			t.Fatalf("Round(%s) = %d, want %v", QuantityOf(n), QuantityOf(n).Round(), want)
+		}
+		want := halfEven(new(big.Int).Mul(n.Big(), big.NewInt(part)), big.NewInt(whole))
+		q, ok := QuantityOf(n).Share(part, whole)
+		u, same := USDOf(n).Share(part, whole)
+		if ok != (want.BitLen() <= 127) || same != ok || q.n != u.n ||
+			ok && q.n.Big().Cmp(want) != 0 {
+			t.Fatalf("%v × %d / %d = %v, %v, want %v", n.Big(), part, whole, q.n.Big(), ok, want)
+		}
+		million := new(big.Int).Mul(USDOf(n).n.Big(), big.NewInt(1_000_000))
+		micro := new(big.Rat).SetFrac(million, pow10(USDScale))
+		if got, ok := new(big.Rat).SetString(USDOf(n).Micro().String()); !ok || got.Cmp(micro) != 0 {
+			t.Fatalf("%s USD are %s micro-USD", USDOf(n), USDOf(n).Micro())
+		}
+	}
+}
+
 func TestWholeQuantity(t *testing.T) {
 	t.Parallel()
 	f := func(n int64) {
