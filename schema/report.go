@@ -229,10 +229,16 @@ type Comparison struct {
 	Ledger       int64 // units that are billable
 	Reported     int64 // units that Stripe accepted
 	Stripe       int64 // units that Stripe says it has
-	Repaired     uint32
+	Repaired     uint32 // slots that will be sent again because of it
 	At           time.Time
 	Run          uuid.UUID
+
+	Skipped bool   // nothing was compared, Detail says why: such ones are not kept
+	Detail  string // what a difference calls for; not kept
 }
+
+// Difference returns the units that Stripe has beyond what it was told.
+func (c Comparison) Difference() int64 { return c.Stripe - c.Reported }
 
 // Webhook is an event that Stripe sent.
 type Webhook struct {
