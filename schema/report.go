@@ -226,9 +226,9 @@ type Comparison struct {
 	Organization uuid.UUID
 	Meter        string
 	From, To     time.Time
-	Ledger       int64 // units that are billable
-	Reported     int64 // units that Stripe accepted
-	Stripe       int64 // units that Stripe says it has
+	Ledger       int64  // units that are billable
+	Reported     int64  // units that Stripe accepted
+	Stripe       int64  // units that Stripe says it has
 	Repaired     uint32 // slots that will be sent again because of it
 	At           time.Time
 	Run          uuid.UUID
