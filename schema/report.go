@@ -233,8 +233,10 @@ type Comparison struct {
 	At           time.Time
 	Run          uuid.UUID
 
-	Skipped bool   // nothing was compared, Detail says why: such ones are not kept
-	Detail  string // what a difference calls for; not kept
+	// Of the answer only: these are not kept.
+	Part    bool   // a day or an hour of the one before it that is none
+	Skipped bool   // nothing was compared: Detail says why
+	Detail  string // what a difference calls for
 }
 
 // Difference returns the units that Stripe has beyond what it was told.
