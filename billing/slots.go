@@ -133,7 +133,7 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 			want, schema.SlotUnitsMax)
 	case l.past(s):
 		return l.closed(s)
-	case refused(latest.Verdict):
+	case turnedDown(latest.Verdict):
 		return schema.SlotRejected, l.refusal(s)
 	case latest.Revision == 0 && !l.isSealed(s):
 		return schema.SlotOpen, ""
@@ -189,8 +189,8 @@ func synced(s *queries.SlotStatus) bool {
 	return latest.Verdict.Delivered() && latest.Total == want
 }
 
-// refused reports whether Stripe has said that it does not take a revision as it is.
-func refused(v schema.Verdict) bool {
+// turnedDown reports whether Stripe has said that it does not take a revision as it is.
+func turnedDown(v schema.Verdict) bool {
 	return v == schema.Rejected || v == schema.Refused || v == schema.KeyConflict
 }
 

@@ -54,6 +54,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(meters, none{}),
 		asked(credentials, none{}),
 		asked(textModelCosts, none{}),
+		asked(rates, []uuid.UUID{id}),
 		asked(correctionsState, id),
 		asked(correction, CorrectionParams{Organization: id, Number: 1}),
 		asked(correctionID, CorrectionParams{Organization: id, Number: 1}),
