@@ -29,6 +29,11 @@ type metrics struct {
 	rejected      prometheus.Gauge
 	tooLarge      prometheus.Gauge
 	conflicts     prometheus.Gauge
+
+	notices    *prometheus.CounterVec // step
+	compared   *prometheus.CounterVec // result
+	difference prometheus.Gauge
+	lastLook   prometheus.Gauge
 }
 
 // newMetrics registers with r unless it is nil. Two Reporters on one registry are a mistake of the
@@ -76,6 +81,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		tooLarge: gauge("too_large_slots", "Slots of more units than Stripe takes."),
 		conflicts: gauge("conflicts_total",
 			"Revisions for which Stripe had another value: must be none."),
+
+		notices: counters("notices_total", "step",
+			"Events that Stripe sent: received, repetitions included, and dealt with."),
+		compared: counters("compared_total", "result",
+			"Ranges and slots whose units were compared with Stripe's, and those that could not be."),
+		difference: gauge("difference_units",
+			"Units by which Stripe's sums differed in the last reconciliation, either way."),
+		lastLook: gauge("last_reconciled_timestamp_seconds",
+			"When what Stripe has was last compared."),
 	}
 	for end := schema.RunDone; end <= schema.RunFailed; end++ {
 		m.runs.WithLabelValues(end.String())
@@ -94,6 +108,16 @@ func (m *metrics) ended(run schema.ReportRun) {
 	if run.End == schema.RunDone {
 		m.lastDone.Set(float64(run.EndedAt.Unix()))
 	}
+}
+
+// reconciled shows what a reconciliation found: units that differ, and how many comparisons were
+// equal, differed, and could not be made.
+func (m *metrics) reconciled(at time.Time, difference uint64, equal, differ, skipped int) {
+	m.difference.Set(float64(difference))
+	m.lastLook.Set(float64(at.Unix()))
+	m.compared.WithLabelValues("equal").Add(float64(equal))
+	m.compared.WithLabelValues("differs").Add(float64(differ))
+	m.compared.WithLabelValues("skipped").Add(float64(skipped))
 }
 
 // moved counts a carry.
