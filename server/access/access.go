@@ -42,6 +42,7 @@ type Snapshot struct {
 	agents        map[uuid.UUID]schema.Agent
 	agentNames    map[agentName]uuid.UUID // zero where several agents have the name
 	services      map[string]schema.Service
+	meters        map[string]schema.Meter
 	credentials   map[credentialKey]schema.Credential
 	rates         map[rateKey][]schema.Rate // descending by From
 }
@@ -67,6 +68,7 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 		agents:        make(map[uuid.UUID]schema.Agent, len(c.Agents)),
 		agentNames:    make(map[agentName]uuid.UUID, len(c.Agents)),
 		services:      make(map[string]schema.Service, len(c.Services)),
+		meters:        make(map[string]schema.Meter, len(c.Meters)),
 		credentials:   make(map[credentialKey]schema.Credential, len(c.Credentials)),
 		rates:         make(map[rateKey][]schema.Rate),
 	}
@@ -96,6 +98,9 @@ func NewSnapshot(c schema.Catalog) *Snapshot {
 	}
 	for _, v := range c.Services {
 		s.services[v.Name] = v
+	}
+	for _, m := range c.Meters {
+		s.meters[m.Name] = m
 	}
 	for _, k := range c.Credentials {
 		s.credentials[credentialKey{k.Kind, k.Hash}] = k
@@ -189,6 +194,12 @@ func (s *Snapshot) Agent(id uuid.UUID) (schema.Agent, bool) {
 func (s *Snapshot) Service(name string) (schema.Service, bool) {
 	v, ok := s.services[name]
 	return v, ok
+}
+
+// Meter returns a meter by name.
+func (s *Snapshot) Meter(name string) (schema.Meter, bool) {
+	m, ok := s.meters[name]
+	return m, ok
 }
 
 // Rate returns the rate of a model's usage type in force at a moment: the newest whose From is

@@ -114,7 +114,7 @@ func TestConflictsBetweenOrganizations(t *testing.T) {
 	have := NewSnapshot(testCatalog())
 	f := func(change schema.Catalog, want bool) {
 		t.Helper()
-		if err := Conflict(have, change); (err != nil) != want {
+		if err := Conflict(have, Change{Upsert: change}); (err != nil) != want {
 			t.Errorf("conflict %v, want one: %v", err, want)
 		}
 	}

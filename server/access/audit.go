@@ -112,7 +112,8 @@ func described(document string) string {
 	var b strings.Builder
 	for _, m := range members(document) {
 		switch {
-		case m.name == "id" || m.value == `""` || m.value == "null" || m.value == "0":
+		case m.name == "id" || m.value == `""` || m.value == "null" || m.value == "0" ||
+			m.value == "[]":
 		default:
 			fmt.Fprintf(&b, " %s: %s", m.name, m.value)
 		}

@@ -41,7 +41,7 @@ func (d *Directory) Change(
 	if change.summary() == "" {
 		return nil
 	}
-	if err := Conflict(have, change.Upsert); err != nil {
+	if err := Conflict(have, change); err != nil {
 		return err
 	}
 	saved := change.at(have.Version(), d.now(), actor)
@@ -161,6 +161,7 @@ func (s *Snapshot) inverse(c Change) Change {
 	back.Memberships = append(back.Memberships, gone.Memberships...)
 	back.Agents = append(back.Agents, gone.Agents...)
 	back.Services = append(back.Services, gone.Services...)
+	back.Meters = append(back.Meters, gone.Meters...)
 	back.Credentials = append(back.Credentials, gone.Credentials...)
 	back.Rates = append(back.Rates, gone.Rates...)
 	return Change{Upsert: back, Retire: s.missing(c.Upsert)}
@@ -199,7 +200,7 @@ func (d *Directory) Preview(ctx context.Context, file io.Reader) ([]string, erro
 	}
 	have := d.Snapshot()
 	change := fileChange(have, want)
-	if err := Conflict(have, change.Upsert); err != nil {
+	if err := Conflict(have, change); err != nil {
 		return nil, err
 	}
 	return Lines(Touched(have, change)), nil
@@ -210,9 +211,11 @@ func (d *Directory) Preview(ctx context.Context, file io.Reader) ([]string, erro
 func fileChange(have *Snapshot, want schema.Catalog) Change {
 	for i := range want.Organizations {
 		o := &want.Organizations[i]
-		if old, ok := have.organization(*o); ok && o.EventsPerMinute == 0 {
+		old, _ := have.organization(*o)
+		if o.EventsPerMinute == 0 {
 			o.EventsPerMinute = old.EventsPerMinute
 		}
+		o.Stripe = fileMappingOf(o.Stripe, old.Stripe)
 	}
 	for i := range want.Users {
 		u := &want.Users[i]
@@ -237,4 +240,19 @@ func fileChange(have *Snapshot, want schema.Catalog) Change {
 		}
 	}
 	return Change{Upsert: Diff(have, want)}
+}
+
+// fileMappingOf returns what a file makes of a mapping. A file that has no mapping takes it off, as
+// it did before there were meters and a since to leave out.
+func fileMappingOf(want, old schema.StripeMapping) schema.StripeMapping {
+	if want.Meters == nil && want.Customer != "" {
+		want.Meters = old.Meters
+	}
+	switch {
+	case want.Since.IsZero() && want.Customer != "":
+		want.Since = old.Since
+	case want.Since.Unix() == 0:
+		want.Since = time.Time{} // all there is, as it is stored
+	}
+	return want
 }

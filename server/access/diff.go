@@ -2,7 +2,7 @@ package access
 
 import (
 	"fmt"
-	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -10,30 +10,82 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
+// kindOf is how rows of one kind are told apart.
+type kindOf[T any] struct {
+	find func(*Snapshot, T) (T, bool) // the row that it would take the place of
+	key  func(T) any                  // what it has in common with that one
+	same func(a, b T) bool
+}
+
+// compared is a kind whose rows are the same when they are equal.
+func compared[T comparable](
+	find func(*Snapshot, T) (T, bool), key func(T) any,
+) kindOf[T] {
+	return kindOf[T]{find, key, func(a, b T) bool { return a == b }}
+}
+
+var (
+	organizationKind = kindOf[schema.Organization]{
+		find: (*Snapshot).organization,
+		key:  func(o schema.Organization) any { return o.ID },
+		same: func(a, b schema.Organization) bool {
+			return a.ID == b.ID && a.Name == b.Name && a.Tenant == b.Tenant &&
+				a.EventsPerMinute == b.EventsPerMinute && a.Stripe.Equal(b.Stripe)
+		},
+	}
+	userKind = compared((*Snapshot).user, func(u schema.User) any { return u.ID })
+
+	membershipKind = compared((*Snapshot).membership, func(m schema.Membership) any {
+		return membershipKey{m.Organization, m.User}
+	})
+	agentKind   = compared((*Snapshot).agent, func(a schema.Agent) any { return a.ID })
+	serviceKind = compared((*Snapshot).service, func(v schema.Service) any { return v.Name })
+
+	meterKind = kindOf[schema.Meter]{
+		find: (*Snapshot).meter,
+		key:  func(m schema.Meter) any { return m.Name },
+		same: func(a, b schema.Meter) bool {
+			return a.Name == b.Name && a.Unit == b.Unit && a.StripeID == b.StripeID &&
+				slices.Equal(a.UsageTypes, b.UsageTypes) && slices.Equal(a.Models, b.Models)
+		},
+	}
+	credentialKind = compared((*Snapshot).credential, func(k schema.Credential) any {
+		return credentialKey{k.Kind, k.Hash}
+	})
+	rateKind = compared((*Snapshot).rate, func(r schema.Rate) any {
+		return [3]any{r.Model, r.UsageType, r.From.UnixMicro()}
+	})
+)
+
 // Diff returns the rows of want that have lacks or holds otherwise. What only have holds is left
 // alone: a file may be one of several.
 func Diff(have *Snapshot, want schema.Catalog) schema.Catalog {
 	return schema.Catalog{
-		Organizations: changed(want.Organizations, have.organization),
-		Users:         changed(want.Users, have.user),
-		Memberships:   changed(want.Memberships, have.membership),
-		Agents:        changed(want.Agents, have.agent),
-		Services:      changed(want.Services, have.service),
-		Credentials:   changed(want.Credentials, have.credential),
-		Rates:         changed(want.Rates, have.rate),
+		Organizations: changed(have, want.Organizations, organizationKind),
+		Users:         changed(have, want.Users, userKind),
+		Memberships:   changed(have, want.Memberships, membershipKind),
+		Agents:        changed(have, want.Agents, agentKind),
+		Services:      changed(have, want.Services, serviceKind),
+		Meters:        changed(have, want.Meters, meterKind),
+		Credentials:   changed(have, want.Credentials, credentialKind),
+		Rates:         changed(have, want.Rates, rateKind),
 	}
 }
 
-// changed returns the elements that are not there already as they are, each once.
-func changed[T any](all []T, find func(T) (T, bool)) []T {
+// changed returns the rows that are not there already as they are, each once.
+func changed[T any](have *Snapshot, all []T, kind kindOf[T]) []T {
 	var out []T
-	seen := make(map[string]bool)
+	seen := make(map[any]T)
 	for _, v := range all {
-		if old, ok := find(v); ok && reflect.DeepEqual(old, v) || seen[fmt.Sprintf("%+v", v)] {
+		if old, ok := kind.find(have, v); ok && kind.same(old, v) {
+			continue
+		}
+		key := kind.key(v)
+		if before, ok := seen[key]; ok && kind.same(before, v) {
 			continue
 		}
 		out = append(out, v)
-		seen[fmt.Sprintf("%+v", v)] = true
+		seen[key] = v
 	}
 	return out
 }
@@ -41,45 +93,48 @@ func changed[T any](all []T, find func(T) (T, bool)) []T {
 // counterparts returns the rows that a catalog's rows would take the place of.
 func (s *Snapshot) counterparts(c schema.Catalog) schema.Catalog {
 	return schema.Catalog{
-		Organizations: found(c.Organizations, s.organization),
-		Users:         found(c.Users, s.user),
-		Memberships:   found(c.Memberships, s.membership),
-		Agents:        found(c.Agents, s.agent),
-		Services:      found(c.Services, s.service),
-		Credentials:   found(c.Credentials, s.credential),
-		Rates:         found(c.Rates, s.rate),
+		Organizations: found(s, c.Organizations, organizationKind),
+		Users:         found(s, c.Users, userKind),
+		Memberships:   found(s, c.Memberships, membershipKind),
+		Agents:        found(s, c.Agents, agentKind),
+		Services:      found(s, c.Services, serviceKind),
+		Meters:        found(s, c.Meters, meterKind),
+		Credentials:   found(s, c.Credentials, credentialKind),
+		Rates:         found(s, c.Rates, rateKind),
 	}
 }
 
 // missing returns a catalog's rows that would take nothing's place.
 func (s *Snapshot) missing(c schema.Catalog) schema.Catalog {
 	return schema.Catalog{
-		Organizations: absent(c.Organizations, s.organization),
-		Users:         absent(c.Users, s.user),
-		Memberships:   absent(c.Memberships, s.membership),
-		Agents:        absent(c.Agents, s.agent),
-		Services:      absent(c.Services, s.service),
-		Credentials:   absent(c.Credentials, s.credential),
-		Rates:         absent(c.Rates, s.rate),
+		Organizations: absent(s, c.Organizations, organizationKind),
+		Users:         absent(s, c.Users, userKind),
+		Memberships:   absent(s, c.Memberships, membershipKind),
+		Agents:        absent(s, c.Agents, agentKind),
+		Services:      absent(s, c.Services, serviceKind),
+		Meters:        absent(s, c.Meters, meterKind),
+		Credentials:   absent(s, c.Credentials, credentialKind),
+		Rates:         absent(s, c.Rates, rateKind),
 	}
 }
 
-func found[T any](all []T, find func(T) (T, bool)) []T {
+func found[T any](s *Snapshot, all []T, kind kindOf[T]) []T {
 	var out []T
-	seen := make(map[string]bool)
+	seen := make(map[any]bool)
 	for _, v := range all {
-		if old, ok := find(v); ok && !seen[fmt.Sprintf("%+v", old)] {
+		old, ok := kind.find(s, v)
+		if key := kind.key(v); ok && !seen[key] {
 			out = append(out, old)
-			seen[fmt.Sprintf("%+v", old)] = true
+			seen[key] = true
 		}
 	}
 	return out
 }
 
-func absent[T any](all []T, find func(T) (T, bool)) []T {
+func absent[T any](s *Snapshot, all []T, kind kindOf[T]) []T {
 	var out []T
 	for _, v := range all {
-		if _, ok := find(v); !ok {
+		if _, ok := kind.find(s, v); !ok {
 			out = append(out, v)
 		}
 	}
@@ -112,6 +167,11 @@ func (s *Snapshot) service(v schema.Service) (schema.Service, bool) {
 	return old, ok
 }
 
+func (s *Snapshot) meter(m schema.Meter) (schema.Meter, bool) {
+	old, ok := s.meters[m.Name]
+	return old, ok
+}
+
 func (s *Snapshot) credential(k schema.Credential) (schema.Credential, bool) {
 	old, ok := s.credentials[credentialKey{k.Kind, k.Hash}]
 	if ok && old.ExpiresAt.Equal(k.ExpiresAt) {
@@ -130,10 +190,15 @@ func (s *Snapshot) rate(r schema.Rate) (schema.Rate, bool) {
 	return schema.Rate{}, false
 }
 
-// Conflict returns why a change cannot be made beside what is there: an id, a tenant or a secret
-// that belongs to another. The error is a schema.Conflict.
-func Conflict(have *Snapshot, change schema.Catalog) error {
+// Conflict returns why a change cannot be made beside what is there: an id, a tenant, a secret, or a
+// meter of a customer that belongs to another, or a meter that is in use otherwise. The error is a
+// schema.Conflict.
+func Conflict(have *Snapshot, c Change) error {
+	change := c.Upsert
 	if err := tenantConflict(have, change); err != nil {
+		return err
+	}
+	if err := meterConflict(have, c); err != nil {
 		return err
 	}
 	for _, a := range change.Agents {
@@ -200,6 +265,7 @@ func Summary(c schema.Catalog) string {
 	add(len(c.Memberships), "memberships")
 	add(len(c.Agents), "agents")
 	add(len(c.Services), "services")
+	add(len(c.Meters), "meters")
 	add(len(c.Credentials), "credentials")
 	add(len(c.Rates), "rates")
 	return strings.Join(parts, ", ")

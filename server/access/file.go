@@ -21,6 +21,7 @@ import (
 type fileCatalog struct {
 	Organizations []fileOrganization `yaml:"organizations"`
 	Services      []fileService      `yaml:"services"`
+	Meters        []fileMeter        `yaml:"meters"`
 	Rates         []fileRate         `yaml:"text_model_costs"`
 }
 
@@ -38,6 +39,14 @@ type fileOrganization struct {
 
 type fileStripe struct {
 	Customer         string `yaml:"customer"`
+	Meter            string `yaml:"meter"`
+	SubscriptionItem string `yaml:"subscription_item"`
+
+	Meters []fileMapping `yaml:"meters"` // absent: nil, as it is
+	Since  string        `yaml:"since"`
+}
+
+type fileMapping struct {
 	Meter            string `yaml:"meter"`
 	SubscriptionItem string `yaml:"subscription_item"`
 }
@@ -71,6 +80,14 @@ type fileService struct {
 	Name string `yaml:"name"`
 }
 
+type fileMeter struct {
+	Name       string   `yaml:"name"`
+	Unit       string   `yaml:"unit"`
+	UsageTypes []string `yaml:"usage_types"`
+	Models     []string `yaml:"models"`
+	StripeID   string   `yaml:"stripe_id"`
+}
+
 type fileRate struct {
 	Model       string `yaml:"model"`
 	UsageType   string `yaml:"usage_type"`
@@ -83,6 +100,7 @@ type fileRate struct {
 // parser gathers every problem of a file, so that they can all be mended at once.
 type parser struct {
 	catalog schema.Catalog
+	telling telling
 	errs    []error
 }
 
@@ -103,7 +121,7 @@ func ParseFile(r io.Reader) (schema.Catalog, error) {
 	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
 		return schema.Catalog{}, fmt.Errorf("catalog: %w", fileError(err))
 	}
-	p := &parser{}
+	p := &parser{telling: newTelling()}
 	for i, o := range f.Organizations {
 		p.organization(fmt.Sprintf("organizations[%d]", i), o)
 	}
@@ -111,6 +129,9 @@ func ParseFile(r io.Reader) (schema.Catalog, error) {
 		if p.text(fmt.Sprintf("services[%d].name", i), s.Name) {
 			p.catalog.Services = append(p.catalog.Services, schema.Service{Name: s.Name})
 		}
+	}
+	for i, m := range f.Meters {
+		p.meter(fmt.Sprintf("meters[%d]", i), m)
 	}
 	for i, r := range f.Rates {
 		p.rate(fmt.Sprintf("text_model_costs[%d]", i), r)
@@ -138,14 +159,8 @@ func (p *parser) organization(at string, o fileOrganization) {
 	id := p.id(at+".id", o.ID)
 	p.text(at+".name", o.Name)
 	p.optional(at+".tenant", o.Tenant)
-	p.optional(at+".stripe.customer", o.Stripe.Customer)
-	p.optional(at+".stripe.meter", o.Stripe.Meter)
-	p.optional(at+".stripe.subscription_item", o.Stripe.SubscriptionItem)
 	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
-		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: schema.StripeMapping{
-			Customer: o.Stripe.Customer, Meter: o.Stripe.Meter,
-			SubscriptionItem: o.Stripe.SubscriptionItem,
-		},
+		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: p.mapping(at+".stripe", id, o.Stripe),
 		EventsPerMinute: p.count(at+".events_per_minute", o.EventsPerMinute),
 	})
 	users := make(map[uuid.UUID]bool)
@@ -241,6 +256,51 @@ func (p *parser) secret(at, s string) schema.SecretHash {
 	}
 	copy(hash[:], b)
 	return hash
+}
+
+// mapping takes an organization's mapping to Stripe. Whether its meters are the catalog's, the
+// catalog says: they may be another file's.
+func (p *parser) mapping(at string, id uuid.UUID, s fileStripe) schema.StripeMapping {
+	p.optional(at+".customer", s.Customer)
+	p.optional(at+".meter", s.Meter)
+	p.optional(at+".subscription_item", s.SubscriptionItem)
+	m := schema.StripeMapping{
+		Customer: s.Customer, Meter: s.Meter, SubscriptionItem: s.SubscriptionItem,
+	}
+	if s.Meters != nil {
+		m.Meters = make([]schema.MeterMapping, 0, len(s.Meters))
+	}
+	for _, each := range s.Meters {
+		m.Meters = append(m.Meters, schema.MeterMapping(each))
+	}
+	if s.Since != "" {
+		m.Since = p.instant(at+".since", s.Since)
+	}
+	p.faults(at, MappingFaults(m))
+	if err, clashes := p.telling.clash(id, m); clashes {
+		p.faults(at, []*schema.Error{err})
+	}
+	p.telling.add(id, m)
+	return m
+}
+
+func (p *parser) meter(at string, f fileMeter) {
+	unit, ok := schema.ParseMeterUnit(f.Unit)
+	if !ok {
+		p.errorf("%s.unit: must be micro_usd or quantity", at)
+	}
+	m := schema.Meter{
+		Name: f.Name, Unit: unit, UsageTypes: f.UsageTypes, Models: f.Models,
+		StripeID: f.StripeID,
+	}
+	p.faults(at, MeterFaults(m))
+	p.catalog.Meters = append(p.catalog.Meters, m)
+}
+
+func (p *parser) faults(at string, all []*schema.Error) {
+	for _, e := range all {
+		p.errorf("%s.%s: %s", at, e.Field, e.Message)
+	}
 }
 
 func (p *parser) rate(at string, r fileRate) {
@@ -359,6 +419,7 @@ func (p *parser) unique() {
 	})
 	refuseTwice(p, c.Agents, "agent id", func(a schema.Agent) any { return a.ID })
 	refuseTwice(p, c.Services, "service name", func(s schema.Service) any { return s.Name })
+	refuseTwice(p, c.Meters, "meter name", func(m schema.Meter) any { return m.Name })
 	secrets := make(map[credentialKey]bool, len(c.Credentials))
 	for _, k := range c.Credentials {
 		key := credentialKey{k.Kind, k.Hash}

@@ -32,6 +32,7 @@ const (
 	KindMembership    = "membership"
 	KindAgent         = "agent"
 	KindService       = "service"
+	KindMeter         = "meter"
 	KindCredential    = "credential"
 	KindRate          = "text_model_cost"
 )
@@ -54,6 +55,14 @@ func orNull(id uuid.UUID) *uuid.UUID {
 	return &id
 }
 
+func orNever(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
 // OrganizationThing shows an organization; its mapping to Stripe is a thing of its own.
 func OrganizationThing(o schema.Organization) Thing {
 	return Thing{KindOrganization, o.ID.String(), o.ID, document(struct {
@@ -66,12 +75,25 @@ func OrganizationThing(o schema.Organization) Thing {
 
 // StripeThing shows an organization's mapping to Stripe.
 func StripeThing(o schema.Organization) Thing {
+	type mapped struct {
+		Meter            string `json:"meter"`
+		SubscriptionItem string `json:"subscription_item"`
+	}
+	meters := make([]mapped, 0, len(o.Stripe.Meters))
+	for _, m := range o.Stripe.Meters {
+		meters = append(meters, mapped(m))
+	}
 	return Thing{KindStripeMapping, o.ID.String(), o.ID, document(struct {
-		Organization     uuid.UUID `json:"organization_id"`
-		Customer         string    `json:"customer"`
-		Meter            string    `json:"meter"`
-		SubscriptionItem string    `json:"subscription_item"`
-	}{o.ID, o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem}), ""}
+		Organization     uuid.UUID  `json:"organization_id"`
+		Customer         string     `json:"customer"`
+		Meter            string     `json:"meter"`
+		SubscriptionItem string     `json:"subscription_item"`
+		Meters           []mapped   `json:"meters"`
+		Since            *time.Time `json:"since"`
+	}{
+		o.ID, o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem,
+		meters, orNever(o.Stripe.Since),
+	}), ""}
 }
 
 // UserThing shows a user. Users belong to no organization.
@@ -111,13 +133,22 @@ func ServiceThing(s schema.Service) Thing {
 	}{s.Name}), ""}
 }
 
+// MeterThing shows a meter.
+func MeterThing(m schema.Meter) Thing {
+	return Thing{KindMeter, m.Name, uuid.Nil, document(struct {
+		Name       string   `json:"name"`
+		Unit       string   `json:"unit"`
+		UsageTypes []string `json:"usage_types"`
+		Models     []string `json:"models"`
+		StripeID   string   `json:"stripe_id"`
+	}{
+		m.Name, m.Unit.String(), append([]string{}, m.UsageTypes...),
+		append([]string{}, m.Models...), m.StripeID,
+	}), ""}
+}
+
 // CredentialThing shows everything of a credential that opens nothing.
 func CredentialThing(k schema.Credential) Thing {
-	var expires *time.Time
-	if !k.ExpiresAt.IsZero() {
-		at := k.ExpiresAt.UTC()
-		expires = &at
-	}
 	return Thing{KindCredential, k.ID().String(), k.Organization, document(struct {
 		ID                uuid.UUID  `json:"id"`
 		Kind              string     `json:"kind"`
@@ -129,7 +160,7 @@ func CredentialThing(k schema.Credential) Thing {
 		RequestsPerMinute uint32     `json:"requests_per_minute"`
 	}{
 		k.ID(), nameOf(kinds, k.Kind), k.Name, k.Organization, orNull(k.User), orNull(k.Agent),
-		expires, k.RequestsPerMinute,
+		orNever(k.ExpiresAt), k.RequestsPerMinute,
 	}), ""}
 }
 
@@ -163,6 +194,7 @@ func things(c schema.Catalog) []Thing {
 	all = appendThings(all, c.Memberships, MembershipThing)
 	all = appendThings(all, c.Agents, AgentThing)
 	all = appendThings(all, c.Services, ServiceThing)
+	all = appendThings(all, c.Meters, MeterThing)
 	all = appendThings(all, c.Credentials, CredentialThing)
 	return appendThings(all, c.Rates, RateThing)
 }
@@ -222,6 +254,9 @@ func (s *Snapshot) EachAgent() iter.Seq[schema.Agent] { return maps.Values(s.age
 
 // EachService returns every service.
 func (s *Snapshot) EachService() iter.Seq[schema.Service] { return maps.Values(s.services) }
+
+// EachMeter returns every meter.
+func (s *Snapshot) EachMeter() iter.Seq[schema.Meter] { return maps.Values(s.meters) }
 
 // EachCredential returns every credential, expired or not.
 func (s *Snapshot) EachCredential() iter.Seq[schema.Credential] {
