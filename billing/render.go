@@ -39,7 +39,7 @@ type page struct {
 }
 
 func (p *page) line(format string, args ...any) {
-	p.b.WriteString(strings.TrimRight(plain(fmt.Sprintf(format, args...)), " ") + "\n")
+	p.b.WriteString(strings.TrimRight(visible(fmt.Sprintf(format, args...)), " ") + "\n")
 }
 
 // table writes rows whose cells are aligned, those of columns named in right on their right side.
@@ -303,8 +303,8 @@ func indented(text string) string {
 	return b.String()
 }
 
-// plain makes control characters, which a terminal would obey, spaces.
-func plain(s string) string {
+// visible makes control characters, which a terminal would obey, spaces.
+func visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
