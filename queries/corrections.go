@@ -2,7 +2,6 @@ package queries
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -98,9 +97,7 @@ const (
 func (q *Queries) InsertCorrection(
 	ctx context.Context, c Correction, within time.Duration,
 ) error {
-	settings := insertSettings(fmt.Sprintf("%s:%d", c.Organization, c.Number))
-	settings["max_execution_time"] = max(1, int(within/time.Second))
-	settings["timeout_overflow_mode"] = "throw"
+	settings := claimSettings(fmt.Sprintf("%s:%d", c.Organization, c.Number), within)
 	return q.insertRow(ctx, insertCorrections, settings, []clickhouse.ColumnNameAndType{
 		{Name: "organization_id", Type: "UUID"},
 		{Name: "number", Type: "UInt64"},
@@ -123,23 +120,10 @@ func (q *Queries) MarkCorrectionApplied(ctx context.Context, p CorrectionParams)
 		}, p.Organization, p.Number)
 }
 
-// insertRow writes one row. The columns are named, because over HTTP the client would ask for the
-// table's before each insert.
+// insertRow writes one row.
 func (q *Queries) insertRow(
 	ctx context.Context, name string, settings clickhouse.Settings,
 	columns []clickhouse.ColumnNameAndType, row ...any,
 ) error {
-	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(columns),
-		clickhouse.WithSettings(settings))
-	out, err := q.conn.PrepareBatch(ctx, sqlFile(name+".sql"))
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, brief(err))
-	}
-	if err := out.Append(row...); err != nil {
-		return fmt.Errorf("%s: %w", name, errors.Join(err, out.Abort()))
-	}
-	if err := out.Send(); err != nil {
-		return fmt.Errorf("%s: %w", name, brief(err))
-	}
-	return nil
+	return q.insertBlock(ctx, name, settings, columns, [][]any{row})
 }

@@ -84,6 +84,11 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(verifyRollups, VerifyParams{From: from, To: to, Days: []time.Time{from}}),
 		asked(verifyMonths, monthsParams{VerifyParams{From: from, To: to}, []uuid.UUID{id}}),
 		asked(retiredSequences, none{}),
+		asked(newestBatch, none{}),
+		asked(batchFrozen, 1),
+		asked(openSlots, OpenSlotsParams{
+			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to, Limit: 100,
+		}),
 		asked(batchSequences, BatchSequencesParams{
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
@@ -100,6 +105,7 @@ func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
 	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	names = append(names, dropEventKeys) // it is no question either
+	names = append(names, insertReportIntents, insertReportOutcomes)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

@@ -9,65 +9,6 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// OpenSlotsParams asks for the slots that have something to be told.
-type OpenSlotsParams struct {
-	Mode   schema.ReportMode
-	From   time.Time // windows before are too old for Stripe: only open revisions of them are listed
-	Sealed time.Time // usage of windows that end after is not told yet, unless its period is drafted
-	Now    time.Time // for what rests
-	Limit  uint64
-}
-
-// OpenSlot is a slot whose usage is not what Stripe was told, or of which a revision is open.
-type OpenSlot struct {
-	Slot     schema.Slot
-	Own      int64  // units of its own usage, rounded half to even once
-	Carried  int64  // units that were carried into it
-	Latest   uint32 // its newest revision; 0: none
-	Customer string // of its newest revision: a slot stays with whom it was first reported for
-	Item     string // the subscription item of its newest revision
-	Told     int64  // units that Stripe has: of the newest revision it has; in mode Raw, of all
-	Failures uint32 // its newest revisions that Stripe did not keep, in a row
-
-	Open     schema.Revision // the oldest that may still be sent; Revision 0: none
-	Sendable bool            // Stripe still takes its window, and its period is not closed
-}
-
-// Want is what Stripe has to have of the slot.
-func (s OpenSlot) Want() int64 { return s.Own + s.Carried }
-
-// OpenSlots returns the slots that have something to be told and do not rest, the oldest first: a
-// slot of which Stripe refused a revision rests an hour, then two, up to a day; one whose revision
-// got no answer a minute, then two, up to an hour. Slots without a meter, of periods that are
-// closed, and of more than schema.SlotUnitsMax are not among them.
-func (q *Queries) OpenSlots(ctx context.Context, p OpenSlotsParams) ([]OpenSlot, error) {
-	panic("not yet")
-}
-
-// IntentBatch is intents that are fixed together.
-type IntentBatch struct {
-	Number  uint64    // after the newest there is
-	ID      uuid.UUID // of the try
-	Intents []schema.Intent
-}
-
-// NewestBatch returns the number of the newest batch of intents, 0 before the first.
-func (q *Queries) NewestBatch(ctx context.Context) (uint64, error) { panic("not yet") }
-
-// FreezeIntents writes a batch of intents unless its number is taken. Whether it was, BatchFrozen
-// tells: no error says that the number is written, by whomever, and an error leaves it open.
-func (q *Queries) FreezeIntents(ctx context.Context, b IntentBatch, within time.Duration) error {
-	panic("not yet")
-}
-
-// BatchFrozen reports whether a batch is there: whether its writer was first.
-func (q *Queries) BatchFrozen(ctx context.Context, b IntentBatch) (bool, error) { panic("not yet") }
-
-// InsertOutcomes writes what came of attempts.
-func (q *Queries) InsertOutcomes(ctx context.Context, all []schema.Outcome) error {
-	panic("not yet")
-}
-
 // SlotRevisions returns a slot's revisions in order.
 func (q *Queries) SlotRevisions(ctx context.Context, s schema.Slot) ([]schema.Revision, error) {
 	panic("not yet")

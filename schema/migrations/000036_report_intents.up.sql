@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS report_intents
     writer UUID,
     batch UInt64 COMMENT 'counts the batches from 1',
     batch_id UUID COMMENT 'of the try: tells its writer whether it won the number',
-    PROJECTION newest (SELECT max(batch))
+    PROJECTION newest (SELECT max(batch)),
+    PROJECTION batches (SELECT batch, max(batch_id) GROUP BY batch)
 )
 ENGINE = MergeTree
 ORDER BY (organization_id, meter, window_start, revision)

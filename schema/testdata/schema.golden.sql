@@ -408,6 +408,126 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (organization_id, user_id)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE VIEW metered_hourly
+(
+    `organization_id` UUID,
+    `hour` DateTime('UTC'),
+    `usage_type` LowCardinality(String),
+    `model` LowCardinality(String),
+    `meter` String,
+    `unit` String,
+    `quantity` Decimal(38, 6),
+    `provider_cost` Decimal(38, 12),
+    `billed_cost` Decimal(38, 12),
+    `events` Int64,
+    `measurements` Int64,
+    `unpriced` Int64
+)
+AS SELECT
+    u.organization_id AS organization_id,
+    u.hour AS hour,
+    u.usage_type AS usage_type,
+    u.model AS model,
+    a.meter AS meter,
+    a.unit AS unit,
+    u.quantity AS quantity,
+    u.provider_cost AS provider_cost,
+    u.billed_cost AS billed_cost,
+    u.events AS events,
+    u.measurements AS measurements,
+    u.unpriced AS unpriced
+FROM billable_hourly AS u
+ANY LEFT JOIN
+(
+    SELECT
+        k.organization_id AS organization_id,
+        k.usage_type AS usage_type,
+        k.model AS model,
+        o.since AS since,
+        arrayFirst(c -> ((empty(c.3) OR has(c.3, k.usage_type)) AND (empty(c.4) OR arrayExists(p -> if(endsWith(p, '*'), startsWith(k.model, substring(p, 1, length(p) - 1)), k.model = p), c.4))), o.candidates) AS chosen,
+        chosen.1 AS meter,
+        if(empty(chosen.2), 'micro_usd', chosen.2) AS unit
+    FROM
+    (
+        SELECT DISTINCT
+            organization_id,
+            toString(usage_type) AS usage_type,
+            toString(model) AS model
+        FROM billable_hourly
+        WHERE chargeable
+    ) AS k
+    ANY LEFT JOIN
+    (
+        SELECT
+            id,
+            stripe_since AS since,
+            arrayMap(name -> (name, arrayElement(m.units, indexOf(m.names, name)), arrayElement(m.usage_types, indexOf(m.names, name)), arrayElement(m.models, indexOf(m.names, name))), arrayFilter(name -> (notEmpty(name) AND notEmpty(stripe_customer)), arrayPushBack(stripe_meters, stripe_meter))) AS candidates
+        FROM organizations
+        FINAL
+        CROSS JOIN
+        (
+            SELECT
+                groupArray(name) AS names,
+                groupArray(unit) AS units,
+                groupArray(usage_types) AS usage_types,
+                groupArray(models) AS models
+            FROM
+            (
+                SELECT
+                    name,
+                    toString(unit) AS unit,
+                    usage_types,
+                    models
+                FROM meters
+                FINAL
+                WHERE NOT retired
+            )
+        ) AS m
+        WHERE NOT retired
+    ) AS o ON o.id = k.organization_id
+) AS a ON (a.organization_id = u.organization_id) AND (a.usage_type = u.usage_type) AND (a.model = u.model)
+WHERE u.chargeable AND (u.hour >= a.since)
+
+CREATE VIEW metered_slots
+(
+    `organization_id` UUID,
+    `meter` String,
+    `window_start` DateTime('UTC'),
+    `slot_unit` String,
+    `units` Int64,
+    `slot_events` Int64,
+    `slot_unpriced` Int64,
+    `slot_cost` Decimal(38, 12)
+)
+AS SELECT
+    organization_id,
+    meter,
+    hour AS window_start,
+    any(unit) AS slot_unit,
+    toInt64(roundBankers(if(slot_unit = 'quantity', toDecimal128(greatest(least(sum(quantity), toDecimal128('1000000000000000000', 6)), toDecimal128('-1000000000000000000', 6)), 12), greatest(least(sum(billed_cost), toDecimal128('1000000000000', 12)), toDecimal128('-1000000000000', 12)) * 1000000))) AS units,
+    sum(events) AS slot_events,
+    sum(unpriced) AS slot_unpriced,
+    sum(billed_cost) AS slot_cost
+FROM metered_hourly
+GROUP BY
+    organization_id,
+    meter,
+    hour
+
+CREATE TABLE meters
+(
+    `name` String COMMENT 'Stripe\'s event_name',
+    `unit` Enum8('micro_usd' = 0, 'quantity' = 1),
+    `usage_types` Array(String) COMMENT 'empty: all',
+    `models` Array(String) COMMENT 'names, or beginnings of names before a *; empty: all',
+    `stripe_id` String COMMENT 'mtr_…; empty: looked up by name',
+    `retired` Bool DEFAULT false,
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY name
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE nodes
 (
     `node` UUID COMMENT 'of the log',
@@ -430,6 +550,9 @@ CREATE TABLE organizations
     `stripe_customer` String,
     `stripe_meter` String,
     `stripe_subscription_item` String,
+    `stripe_meters` Array(String),
+    `stripe_meter_items` Array(String),
+    `stripe_since` DateTime('UTC'),
     `events_per_minute` UInt32,
     `retired` Bool DEFAULT false,
     `version` UInt64
@@ -437,6 +560,269 @@ CREATE TABLE organizations
 ENGINE = ReplacingMergeTree(version)
 ORDER BY id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE report_carries
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `from_window` DateTime('UTC') COMMENT 'the hour, or the start of the closed period',
+    `number` UInt32 COMMENT 'counts those of from_window from 1',
+    `id` UUID COMMENT 'of the try: tells its writer whether it won the number',
+    `to_window` DateTime('UTC') COMMENT 'the slot that takes it',
+    `units` Int64 COMMENT 'may be negative',
+    `reason` String,
+    `created_at` DateTime64(6, 'UTC'),
+    `writer` UUID
+)
+ENGINE = MergeTree
+ORDER BY (organization_id, meter, from_window, number)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE report_intents
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String) COMMENT 'Stripe\'s event_name',
+    `window_start` DateTime('UTC') COMMENT 'the slot\'s hour',
+    `revision` UInt32 COMMENT 'counts the slot\'s from 1',
+    `mode` Enum8('preaggregated' = 1, 'usage_record' = 2, 'raw' = 3),
+    `total` Int64 COMMENT 'units of the slot as of this revision',
+    `send` Int64 COMMENT 'what is sent: the total, in mode raw the difference',
+    `identifier` String COMMENT 'names the revision to Stripe',
+    `customer` String COMMENT 'Stripe\'s',
+    `subscription_item` String COMMENT 'Stripe\'s, for mode usage_record',
+    `created_at` DateTime64(6, 'UTC'),
+    `writer` UUID,
+    `batch` UInt64 COMMENT 'counts the batches from 1',
+    `batch_id` UUID COMMENT 'of the try: tells its writer whether it won the number',
+    PROJECTION newest
+    (
+        SELECT max(batch)
+    ),
+    PROJECTION batches
+    (
+        SELECT
+            batch,
+            max(batch_id)
+        GROUP BY batch
+    )
+)
+ENGINE = MergeTree
+ORDER BY (organization_id, meter, window_start, revision)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE report_leases
+(
+    `name` String COMMENT 'of the work and its time',
+    `holder` UUID,
+    `at` DateTime('UTC')
+)
+ENGINE = MergeTree
+ORDER BY name
+TTL at + toIntervalDay(1)
+SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192
+
+CREATE TABLE report_outcomes
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `window_start` DateTime('UTC'),
+    `revision` UInt32,
+    `verdict` Enum8('unknown' = 1, 'retry' = 2, 'rotate' = 3, 'abandoned' = 10, 'rejected' = 11, 'conflict' = 12, 'accepted' = 20, 'duplicate' = 21, 'settled' = 22, 'refused' = 30, 'differs' = 31),
+    `key_generation` UInt16 COMMENT 'of the idempotency key that was used',
+    `at` DateTime64(6, 'UTC'),
+    `writer` UUID,
+    `http_status` UInt16 COMMENT '0: there was no answer',
+    `request_id` String COMMENT 'Stripe\'s',
+    `detail` String COMMENT 'what was said, without secrets'
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(window_start)
+ORDER BY (organization_id, meter, window_start, revision, at)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE VIEW report_revisions
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `window_start` DateTime('UTC'),
+    `revision` UInt32,
+    `frozen` Tuple(
+        mode Int8,
+        total Int64,
+        send Int64,
+        identifier String,
+        customer String,
+        subscription_item String),
+    `created_at` DateTime64(6, 'UTC'),
+    `verdict` Int8,
+    `attempts` UInt64,
+    `rotations` UInt64,
+    `last_at` DateTime64(6, 'UTC'),
+    `intents` UInt64
+)
+AS SELECT
+    organization_id,
+    meter,
+    window_start,
+    revision,
+    argMinIf(intent, (intended, written_by), side = 'intent') AS frozen,
+    minIf(intended, side = 'intent') AS created_at,
+    max(said) AS verdict,
+    countIf((side = 'outcome') AND (said < 30)) AS attempts,
+    countIf(said = 3) AS rotations,
+    maxIf(said_at, side = 'outcome') AS last_at,
+    countIf(side = 'intent') AS intents
+FROM
+(
+    SELECT
+        'intent' AS side,
+        organization_id,
+        meter,
+        window_start,
+        revision,
+        CAST((toInt8(mode), total, send, identifier, customer, subscription_item), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String)') AS intent,
+        report_intents.created_at AS intended,
+        batch_id AS written_by,
+        toInt8(0) AS said,
+        toDateTime64(0, 6, 'UTC') AS said_at
+    FROM report_intents
+    UNION ALL
+    SELECT
+        'outcome' AS side,
+        organization_id,
+        meter,
+        window_start,
+        revision,
+        CAST((0, 0, 0, '', '', ''), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String)') AS intent,
+        toDateTime64(0, 6, 'UTC') AS intended,
+        toUUID('00000000-0000-0000-0000-000000000000') AS written_by,
+        toInt8(report_outcomes.verdict) AS said,
+        at AS said_at
+    FROM report_outcomes
+)
+GROUP BY
+    organization_id,
+    meter,
+    window_start,
+    revision
+
+CREATE TABLE report_runs
+(
+    `id` UUID,
+    `writer` UUID,
+    `started_at` DateTime64(6, 'UTC'),
+    `ended_at` DateTime64(6, 'UTC'),
+    `slots` UInt64 COMMENT 'that had something to be told',
+    `sent` UInt64 COMMENT 'revisions that Stripe has since',
+    `failed` UInt64 COMMENT 'slots that are left for another pass',
+    `ended` Enum8('done' = 1, 'limited' = 2, 'unreachable' = 3, 'halted' = 4, 'failed' = 5),
+    `not_before` DateTime64(6, 'UTC') COMMENT 'of the next calls; the epoch: at once',
+    `detail` String
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(ended_at)
+ORDER BY ended_at
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE VIEW report_slots
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `window_start` DateTime('UTC'),
+    `latest` UInt32,
+    `latest_state` Int8,
+    `set_units` Int64,
+    `base_units` Int64,
+    `added_units` Int64,
+    `oldest_open` UInt32,
+    `newest_open` UInt32,
+    `newest_kept` UInt32,
+    `failed` Array(UInt32),
+    `failed_at` Int64,
+    `settled_at` Int64,
+    `oldest_open_state` Tuple(
+        Int8,
+        Int8,
+        UInt64,
+        UInt64,
+        Int64,
+        Int64),
+    `conflicts` UInt64
+)
+AS SELECT
+    organization_id,
+    meter,
+    window_start,
+    max(revision) AS latest,
+    argMax(state, revision) AS latest_state,
+    argMaxIf(slot_total, revision, (state >= 20) AND (state < 30)) AS set_units,
+    argMaxIf(slot_total, revision, (state >= 20) AND (state < 30) AND (how != 3)) AS base_units,
+    sumIf(sent_units, (state >= 20) AND (state < 30) AND (how = 3)) AS added_units,
+    minIf(revision, state < 10) AS oldest_open,
+    maxIf(revision, state < 10) AS newest_open,
+    maxIf(revision, (state < 10) OR ((state >= 20) AND (state < 30))) AS newest_kept,
+    groupArrayIf(revision, (state IN (11, 12)) OR (state >= 30)) AS failed,
+    maxIf(latest_at, (state IN (11, 12)) OR (state >= 30)) AS failed_at,
+    max(latest_at) AS settled_at,
+    argMinIf((how, state, tries, turns, intended, latest_at), revision, state < 10) AS oldest_open_state,
+    countIf(state = 12) AS conflicts
+FROM
+(
+    SELECT
+        organization_id,
+        meter,
+        window_start,
+        revision,
+        argMin(total, made_at) AS slot_total,
+        argMin(send, made_at) AS sent_units,
+        argMin(way, made_at) AS how,
+        min(made_at) AS intended,
+        max(said) AS state,
+        sum(tried) AS tries,
+        sum(turned) AS turns,
+        max(said_at) AS latest_at
+    FROM
+    (
+        SELECT
+            organization_id,
+            meter,
+            window_start,
+            revision,
+            total,
+            send,
+            toInt8(mode) AS way,
+            toUnixTimestamp64Micro(created_at) AS made_at,
+            toInt8(0) AS said,
+            toUInt8(0) AS tried,
+            toUInt8(0) AS turned,
+            toInt64(0) AS said_at
+        FROM report_intents
+        UNION ALL
+        SELECT
+            organization_id,
+            meter,
+            window_start,
+            revision,
+            toInt64(0) AS total,
+            toInt64(0) AS send,
+            toInt8(0) AS way,
+            toInt64(9223372036854775807) AS made_at,
+            toInt8(verdict) AS said,
+            toUInt8(verdict < 30) AS tried,
+            toUInt8(verdict = 3) AS turned,
+            toUnixTimestamp64Micro(at) AS said_at
+        FROM report_outcomes
+    )
+    GROUP BY
+        organization_id,
+        meter,
+        window_start,
+        revision
+)
+GROUP BY
+    organization_id,
+    meter,
+    window_start
 
 CREATE TABLE retired
 (
@@ -457,6 +843,53 @@ CREATE TABLE services
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY name
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE stripe_comparisons
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `from_time` DateTime('UTC'),
+    `to_time` DateTime('UTC'),
+    `ledger_units` Int64 COMMENT 'that are billable',
+    `reported_units` Int64 COMMENT 'that Stripe accepted',
+    `stripe_units` Int64 COMMENT 'that Stripe says it has',
+    `repaired` UInt32 COMMENT 'slots that will be sent again because of it',
+    `at` DateTime64(6, 'UTC'),
+    `run` UUID
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(at)
+ORDER BY (organization_id, meter, at, from_time)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE stripe_periods
+(
+    `organization_id` UUID,
+    `meter` LowCardinality(String),
+    `period_start` DateTime('UTC'),
+    `period_end` DateTime('UTC'),
+    `finalized` Bool,
+    `invoice_id` String,
+    `invoiced_units` Int64 COMMENT 'of the invoice\'s line; 0 until it is finalized',
+    `seen_at` DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(finalized)
+ORDER BY (organization_id, meter, period_start)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE stripe_webhooks
+(
+    `id` String COMMENT 'Stripe\'s: evt_…',
+    `type` LowCardinality(String),
+    `received_at` DateTime64(6, 'UTC'),
+    `done` Bool,
+    `done_at` DateTime64(6, 'UTC'),
+    `detail` String COMMENT 'what came of it',
+    `body` String COMMENT 'as it was signed; empty when it is dealt with' CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(done)
+ORDER BY id
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE TABLE text_model_costs

@@ -1,0 +1,192 @@
+-- The slots that have something to be told, or a revision that may still be sent, and do not rest,
+-- the oldest first. What each comes to, what was carried into it and what Stripe was told are added
+-- up as numbers; only of those that differ, periods, rests and the frozen intent are looked at.
+SELECT
+    w.organization_id AS organization_id,
+    w.meter AS meter,
+    w.window_start AS window_start,
+    own,
+    carried,
+    latest,
+    customer,
+    subscription_item,
+    told,
+    failures,
+    open_revision,
+    toInt8(mode) AS way,
+    total,
+    send,
+    identifier,
+    created_at,
+    writer,
+    verdict,
+    attempts,
+    rotations,
+    fromUnixTimestamp64Micro(open_at, 'UTC') AS last_at,
+    sendable
+FROM
+(
+    SELECT *
+    FROM report_intents
+    WHERE window_start >= {from:DateTime('UTC')} - INTERVAL 35 DAY
+) AS i
+RIGHT JOIN
+(
+    SELECT
+        d.organization_id AS organization_id,
+        d.meter AS meter,
+        d.window_start AS window_start,
+        own,
+        carried,
+        latest,
+        told,
+        failures,
+        open_revision,
+        toInt8(open_state.2) AS verdict,
+        open_state.3 AS attempts,
+        open_state.4 AS rotations,
+        open_state.6 AS open_at,
+        if(open_revision > 0, open_revision, latest) AS shown,
+        window_start >= {from:DateTime('UTC')} AND window_start >= p.closed AS sendable,
+        arrayExists(
+            s -> window_start >= s.1 AND window_start < s.2, p.drafts
+        ) AS drafted
+    FROM
+    (
+        SELECT
+            organization_id,
+            meter,
+            window_start,
+            sum(own_units) AS own,
+            sum(carried_units) AS carried,
+            max(newest) AS latest,
+            max(newest_state) AS latest_state,
+            sum(told_units) AS told,
+            max(open_number) AS open_revision,
+            max(open_of) AS open_state,
+            max(failed_times) AS failures,
+            max(failed_last) AS failed_at
+        FROM
+        (
+            SELECT
+                organization_id,
+                toString(metered_slots.meter) AS meter,
+                window_start,
+                units AS own_units,
+                toInt64(0) AS carried_units,
+                toUInt32(0) AS newest,
+                toInt8(0) AS newest_state,
+                toInt64(0) AS told_units,
+                toUInt32(0) AS open_number,
+                (toInt8(0), toInt8(0), toUInt64(0), toUInt64(0), toInt64(0), toInt64(0)) AS open_of,
+                toUInt32(0) AS failed_times,
+                toInt64(0) AS failed_last
+            FROM metered_slots
+            WHERE window_start >= {from:DateTime('UTC')}
+            UNION ALL
+            SELECT
+                organization_id,
+                toString(report_carries.meter) AS meter,
+                to_window AS window_start,
+                toInt64(0) AS own_units,
+                sum(units) AS carried_units,
+                0 AS newest,
+                0 AS newest_state,
+                toInt64(0) AS told_units,
+                0 AS open_number,
+                (0, 0, 0, 0, toInt64(0), toInt64(0)) AS open_of,
+                0 AS failed_times,
+                toInt64(0) AS failed_last
+            FROM report_carries
+            WHERE to_window >= {from:DateTime('UTC')}
+            GROUP BY
+                organization_id,
+                meter,
+                window_start
+            UNION ALL
+            SELECT
+                organization_id,
+                toString(report_slots.meter) AS meter,
+                window_start,
+                toInt64(0) AS own_units,
+                toInt64(0) AS carried_units,
+                latest AS newest,
+                latest_state AS newest_state,
+                if({mode:UInt8} = 3, base_units + added_units, set_units) AS told_units,
+                multiIf(
+                    {mode:UInt8} = 3, oldest_open,
+                    newest_open = latest, latest,
+                    0
+                ) AS open_number,
+                oldest_open_state AS open_of,
+                toUInt32(arrayCount(r -> r > newest_kept, failed)) AS failed_times,
+                failed_at AS failed_last
+            FROM report_slots
+            WHERE window_start >= {from:DateTime('UTC')} - INTERVAL 35 DAY
+        )
+        GROUP BY
+            organization_id,
+            meter,
+            window_start
+        HAVING open_revision > 0
+            OR window_start >= {from:DateTime('UTC')}
+                AND meter != ''
+                AND (
+                    told != own + carried
+                    OR {mode:UInt8} != 3
+                        AND latest > 0
+                        AND (latest_state < 20 OR latest_state >= 30)
+                )
+    ) AS d
+    LEFT ANY JOIN
+    (
+        SELECT
+            organization_id,
+            toString(stripe_periods.meter) AS meter,
+            maxIf(period_end, finalized) AS closed,
+            groupArrayIf(
+                (period_start, period_end),
+                NOT finalized AND period_end <= {now:DateTime64(6, 'UTC')}
+            ) AS drafts
+        FROM stripe_periods FINAL
+        GROUP BY
+            organization_id,
+            meter
+    ) AS p ON p.organization_id = d.organization_id AND p.meter = d.meter
+    WHERE if(
+        open_revision > 0,
+        multiIf(
+            open_state.1 = 3
+                AND open_state.5 < toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}) - 72000000000,
+            greatest(open_state.5 + 79200000000, open_state.6 + 3600000000),
+            open_state.6 + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(attempts, 7)]
+        ) <= toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}),
+        sendable
+            AND abs(own + carried) <= 999999999999999
+            AND (window_start + INTERVAL 1 HOUR <= {sealed:DateTime('UTC')} OR drafted)
+            AND (
+                failures = 0
+                OR latest_state = 10
+                OR failed_at + 3600000000 * [1, 2, 4, 8, 16, 24][least(failures, 6)]
+                    <= toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')})
+            )
+    )
+    ORDER BY
+        window_start,
+        organization_id,
+        meter
+    LIMIT {limit:UInt64}
+) AS w ON i.organization_id = w.organization_id
+    AND i.meter = w.meter
+    AND i.window_start = w.window_start
+    AND i.revision = w.shown
+ORDER BY
+    w.window_start,
+    w.organization_id,
+    w.meter,
+    created_at,
+    batch_id
+LIMIT 1 BY
+    w.window_start,
+    w.organization_id,
+    w.meter

@@ -1,0 +1,202 @@
+package queries_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/schema/schematest"
+)
+
+// ledger is what tests of the reports write, about one moment.
+type ledger struct {
+	t   testing.TB
+	db  *schematest.Database
+	q   *queries.Queries
+	now time.Time
+}
+
+// openLedger returns a ledger of an empty database in the afternoon of the 22nd.
+func openLedger(t testing.TB) ledger {
+	t.Helper()
+	db, q := open(t)
+	return ledger{t, db, q, at(t, "2026-11-22T13:30:00Z")}
+}
+
+// hour returns the start of an hour that ended some hours ago: 0 is the one under way.
+func (l ledger) hour(ago int) time.Time {
+	return l.now.Truncate(time.Hour).Add(-time.Duration(ago) * time.Hour)
+}
+
+func (l ledger) slot(organization, meter string, ago int) schema.Slot {
+	return schema.Slot{Organization: named(organization), Meter: meter, Start: l.hour(ago)}
+}
+
+// customer maps an organization to meters: the last takes the rest.
+func (l ledger) customer(organization string, meters ...string) {
+	l.t.Helper()
+	o := schema.Organization{ID: named(organization), Name: organization}
+	last := len(meters) - 1
+	o.Stripe.Customer, o.Stripe.Meter = "cus_"+organization, meters[last]
+	for _, m := range meters[:last] {
+		o.Stripe.Meters = append(o.Stripe.Meters, schema.MeterMapping{Meter: m})
+	}
+	l.save(schema.Catalog{Organizations: []schema.Organization{o}})
+}
+
+func (l ledger) save(c schema.Catalog) {
+	l.t.Helper()
+	version, err := l.q.CatalogVersion(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	err = l.q.SaveCatalog(l.t.Context(), schema.CatalogChange{
+		Version: version + 1, At: l.now, Actor: "test", Summary: "test", Upsert: c,
+	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// use records usage in the hour of a slot, whose meter is not looked at: micro-USD of cost, and as
+// many units.
+func (l ledger) use(s schema.Slot, usageType string, micros int64) {
+	l.t.Helper()
+	var b queries.EventBatch
+	b.Append(&schema.Event{
+		Organization: s.Organization, ID: uuid.New(), Entry: schema.Record, Chargeable: true,
+		Time: s.Start.Add(time.Minute), IngestTime: s.Start, Model: "gpt-5",
+		Measurements: []schema.Measurement{{
+			UsageType: usageType, Quantity: schema.WholeQuantity(micros),
+			BilledCost: usd(l.t, fmt.Sprintf("%d.%06d", micros/1e6, micros%1e6)),
+			Pricing:    schema.Given,
+		}},
+	}, named("node"), 1)
+	if err := l.q.InsertEvents(l.t.Context(), uuid.NewString(), &b); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l ledger) intent(s schema.Slot, revision uint32, total int64) schema.Intent {
+	return schema.Intent{
+		Slot: s, Revision: revision, Mode: schema.Preaggregated, Total: total, Send: total,
+		Identifier: fmt.Sprintf("mh1-%s-r%d", s, revision), Customer: "cus", SubscriptionItem: "si",
+		CreatedAt: s.End().Add(10 * time.Minute), Writer: named("writer"),
+	}
+}
+
+// freeze writes intents as the next batch.
+func (l ledger) freeze(intents ...schema.Intent) {
+	l.t.Helper()
+	newest, err := l.q.NewestBatch(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	b := queries.IntentBatch{Number: newest + 1, ID: uuid.New(), Intents: intents}
+	if err := l.q.FreezeIntents(l.t.Context(), b, time.Minute); err != nil {
+		l.t.Fatal(err)
+	}
+	if won, err := l.q.BatchFrozen(l.t.Context(), b); !won || err != nil {
+		l.t.Fatalf("batch %d is not there: %v", b.Number, err)
+	}
+}
+
+// say writes outcomes of a revision, a second apart, the last of them at a time.
+func (l ledger) say(s schema.Slot, revision uint32, last time.Time, verdicts ...schema.Verdict) {
+	l.t.Helper()
+	var all []schema.Outcome
+	for i, v := range verdicts {
+		all = append(all, schema.Outcome{
+			Slot: s, Revision: revision, Verdict: v, Writer: named("writer"),
+			At: last.Add(-time.Duration(len(verdicts)-1-i) * time.Second), HTTPStatus: 200,
+		})
+	}
+	if err := l.q.InsertOutcomes(l.t.Context(), all); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// told freezes a revision that Stripe accepted.
+func (l ledger) told(s schema.Slot, revision uint32, total int64) {
+	l.t.Helper()
+	i := l.intent(s, revision, total)
+	l.freeze(i)
+	l.say(s, revision, i.CreatedAt.Add(time.Second), schema.Accepted)
+}
+
+// params are those of a pass: ten minutes' seal, 35 days less six hours.
+func (l ledger) params(mode schema.ReportMode) queries.OpenSlotsParams {
+	return queries.OpenSlotsParams{
+		Mode: mode, From: l.hour(35*24 - 6), Sealed: l.now.Add(-10 * time.Minute), Now: l.now,
+		Limit: 1000,
+	}
+}
+
+func (l ledger) open(mode schema.ReportMode) []queries.OpenSlot {
+	l.t.Helper()
+	all, err := l.q.OpenSlots(l.t.Context(), l.params(mode))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return all
+}
+
+// wantOpen compares the work list, each slot as "organization meter ago", with the wanted.
+func (l ledger) wantOpen(mode schema.ReportMode, want ...string) {
+	l.t.Helper()
+	names := map[uuid.UUID]string{}
+	for i := range 50 {
+		for _, prefix := range []string{"o", "period"} {
+			names[named(fmt.Sprint(prefix, i))] = fmt.Sprint(prefix, i)
+		}
+	}
+	var got []string
+	for _, s := range l.open(mode) {
+		ago := int(l.hour(0).Sub(s.Slot.Start) / time.Hour)
+		got = append(got, fmt.Sprintf("%s %s %d", names[s.Slot.Organization], s.Slot.Meter, ago))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		l.t.Errorf("work list in mode %s (-want +got):\n%s", mode, diff)
+	}
+}
+
+func TestOpenSlotIsWhatWasFrozen(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t)
+	l.customer("o1", "usage")
+	s := l.slot("o1", "usage", 3)
+	l.use(s, schema.Input, 70)
+	want := queries.OpenSlot{Slot: s, Own: 70, Sendable: true}
+	if diff := cmp.Diff([]queries.OpenSlot{want}, l.open(schema.Preaggregated)); diff != "" {
+		t.Errorf("before the first revision (-want +got):\n%s", diff)
+	}
+	first := l.intent(s, 1, 70)
+	l.freeze(first)
+	want.Latest, want.Customer, want.Item = 1, "cus", "si"
+	want.Open = schema.Revision{Intent: first}
+	if diff := cmp.Diff([]queries.OpenSlot{want}, l.open(schema.Preaggregated)); diff != "" {
+		t.Errorf("frozen (-want +got):\n%s", diff)
+	}
+	last := l.now.Add(-time.Hour)
+	l.say(s, 1, last, schema.Unknown, schema.Rotate)
+	want.Open.Verdict, want.Open.Attempts, want.Open.Rotations = schema.Rotate, 2, 1
+	want.Open.LastAt = last
+	if diff := cmp.Diff([]queries.OpenSlot{want}, l.open(schema.Preaggregated)); diff != "" {
+		t.Errorf("tried (-want +got):\n%s", diff)
+	}
+	l.say(s, 1, last, schema.Accepted)
+	l.use(s, schema.Input, 5)
+	want = queries.OpenSlot{
+		Slot: s, Own: 75, Latest: 1, Customer: "cus", Item: "si", Told: 70, Sendable: true,
+	}
+	if diff := cmp.Diff([]queries.OpenSlot{want}, l.open(schema.Preaggregated)); diff != "" {
+		t.Errorf("late usage (-want +got):\n%s", diff)
+	}
+	l.told(s, 2, 75)
+	l.wantOpen(schema.Preaggregated)
+}

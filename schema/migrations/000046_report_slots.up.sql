@@ -1,0 +1,80 @@
+-- What Stripe was told of each slot: its revisions, each with the state that its outcomes make.
+-- Numbers only, so that hundreds of thousands of slots can be looked at every few minutes.
+-- Filters on the slot reach both tables. An outcome's row holds what no intent's does.
+CREATE VIEW IF NOT EXISTS report_slots AS
+SELECT
+    organization_id,
+    meter,
+    window_start,
+    max(revision) AS latest,
+    argMax(state, revision) AS latest_state,
+    argMaxIf(slot_total, revision, state >= 20 AND state < 30) AS set_units,
+    argMaxIf(slot_total, revision, state >= 20 AND state < 30 AND how != 3) AS base_units,
+    sumIf(sent_units, state >= 20 AND state < 30 AND how = 3) AS added_units,
+    minIf(revision, state < 10) AS oldest_open,
+    maxIf(revision, state < 10) AS newest_open,
+    maxIf(revision, state < 10 OR state >= 20 AND state < 30) AS newest_kept,
+    groupArrayIf(revision, state IN (11, 12) OR state >= 30) AS failed,
+    maxIf(latest_at, state IN (11, 12) OR state >= 30) AS failed_at,
+    max(latest_at) AS settled_at,
+    argMinIf(
+        (how, state, tries, turns, intended, latest_at), revision, state < 10
+    ) AS oldest_open_state,
+    countIf(state = 12) AS conflicts
+FROM
+(
+    SELECT
+        organization_id,
+        meter,
+        window_start,
+        revision,
+        argMin(total, made_at) AS slot_total,
+        argMin(send, made_at) AS sent_units,
+        argMin(way, made_at) AS how,
+        min(made_at) AS intended,
+        max(said) AS state,
+        sum(tried) AS tries,
+        sum(turned) AS turns,
+        max(said_at) AS latest_at
+    FROM
+    (
+        SELECT
+            organization_id,
+            meter,
+            window_start,
+            revision,
+            total,
+            send,
+            toInt8(mode) AS way,
+            toUnixTimestamp64Micro(created_at) AS made_at,
+            toInt8(0) AS said,
+            toUInt8(0) AS tried,
+            toUInt8(0) AS turned,
+            toInt64(0) AS said_at
+        FROM report_intents
+        UNION ALL
+        SELECT
+            organization_id,
+            meter,
+            window_start,
+            revision,
+            toInt64(0) AS total,
+            toInt64(0) AS send,
+            toInt8(0) AS way,
+            toInt64(9223372036854775807) AS made_at,
+            toInt8(verdict) AS said,
+            toUInt8(verdict < 30) AS tried,
+            toUInt8(verdict = 3) AS turned,
+            toUnixTimestamp64Micro(at) AS said_at
+        FROM report_outcomes
+    )
+    GROUP BY
+        organization_id,
+        meter,
+        window_start,
+        revision
+)
+GROUP BY
+    organization_id,
+    meter,
+    window_start
