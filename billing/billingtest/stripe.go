@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +178,16 @@ func (s *Stripe) AddCustomer(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.customers[id] = true
+}
+
+// AddItem has a subscription item and its customer exist from now on: periods that are over have
+// no invoice of it.
+func (s *Stripe) AddItem(i Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(s.clock.Now())
+	s.options.Items = append(slices.Clone(s.options.Items), i)
+	s.customers[i.Customer] = true
 }
 
 // Archive has a meter take no more events: they are accepted, and reported later.

@@ -1,6 +1,7 @@
 package billingtest
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -41,6 +42,16 @@ type Use struct {
 // Usage stores events, one for each use, in one batch, and returns them.
 func Usage(t testing.TB, q *queries.Queries, all ...Use) []schema.Event {
 	t.Helper()
+	events := Events(t, all...)
+	if err := Store(t.Context(), q, events...); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// Events returns an event for each use.
+func Events(t testing.TB, all ...Use) []schema.Event {
+	t.Helper()
 	events := make([]schema.Event, 0, len(all))
 	for _, u := range all {
 		m := schema.Measurement{UsageType: u.Type, Quantity: quantity(t, u.Quantity)}
@@ -54,7 +65,6 @@ func Usage(t testing.TB, q *queries.Queries, all ...Use) []schema.Event {
 			Measurements: []schema.Measurement{m},
 		})
 	}
-	store(t, q, events...)
 	return events
 }
 
@@ -69,14 +79,18 @@ func Correct(
 	next.Measurements[0].Quantity = quantity(t, newQuantity)
 	next.Measurements[0].BilledCost = usd(t, newBilled)
 	next.Measurements[0].ProviderCost = next.Measurements[0].BilledCost
-	store(t, q, reversal(e), next)
+	if err := Store(t.Context(), q, reversal(e), next); err != nil {
+		t.Fatal(err)
+	}
 	return next
 }
 
 // Void takes an event back.
 func Void(t testing.TB, q *queries.Queries, e schema.Event) {
 	t.Helper()
-	store(t, q, reversal(e))
+	if err := Store(t.Context(), q, reversal(e)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func reversal(e schema.Event) schema.Event {
@@ -91,17 +105,14 @@ func reversal(e schema.Event) schema.Event {
 	return e
 }
 
-// store inserts events in one batch under a token of its own.
-func store(t testing.TB, q *queries.Queries, events ...schema.Event) {
-	t.Helper()
+// Store inserts events in one batch under a token of its own.
+func Store(ctx context.Context, q *queries.Queries, events ...schema.Event) error {
 	var batch queries.EventBatch
 	node := uuid.New()
 	for i := range events {
 		batch.Append(&events[i], node, uint64(i)+1)
 	}
-	if err := q.InsertEvents(t.Context(), "billingtest:"+node.String(), &batch); err != nil {
-		t.Fatal(err)
-	}
+	return q.InsertEvents(ctx, "billingtest:"+node.String(), &batch)
 }
 
 // Catalog saves organizations and meters, over what there was of them.
