@@ -27,7 +27,7 @@ type Config struct {
 
 	SealDelay  time.Duration // after a slot's hour, until it is told; 0: 10 minutes
 	CarryEvery time.Duration // between carries from one origin; 0: 24 hours
-	Rate       int           // calls of Stripe a second; 0: 80, which a test key has to be spared
+	Rate       int           // calls of Stripe a second; 0: 80, with a test key 20
 	Workers    int           // customers told at once; 0: 8
 }
 
@@ -35,7 +35,8 @@ type Config struct {
 const (
 	sealDelay  = 10 * time.Minute
 	carryEvery = 24 * time.Hour
-	callRate   = 80 // of the thousand that Stripe takes of meter events, and the hundred of others
+	callRate   = 80 // of the hundred that Stripe takes of usage records
+	testRate   = 20 // of 25
 	workers    = 8
 )
 
@@ -75,6 +76,9 @@ func New(c Config) (*Reporter, error) {
 	}
 	if c.Rate == 0 {
 		c.Rate = callRate
+		if c.Stripe != nil && c.Stripe.TestMode() {
+			c.Rate = testRate
+		}
 	}
 	if c.Workers == 0 {
 		c.Workers = workers
