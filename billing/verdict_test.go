@@ -187,9 +187,9 @@ func lost(t *testing.T) map[string]http.HandlerFunc {
 		}
 	}
 	return map[string]http.HandlerFunc{
-		"closed": hijack(""),
-		"cut":    hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"object\":"),
-		"cut before the end of the header": hijack("HTTP/1.1 200 OK\r\nContent-"),
+		"closed":            hijack(""),
+		"cut":               hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"object\":"),
+		"cut in the header": hijack("HTTP/1.1 200 OK\r\nContent-"),
 		"too long": func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, `{"object":"`)
 			_, _ = io.WriteString(w, strings.Repeat("x", answerBytesMax))

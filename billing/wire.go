@@ -209,13 +209,11 @@ var eventID = regexp.MustCompile(`^[A-Za-z0-9_]{1,255}$`)
 
 // event is what a webhook's body says, be it a snapshot or thin.
 type event struct {
-	ID      string `json:"id"`
-	Object  string `json:"object"`
-	Type    string `json:"type"`
-	Version string `json:"api_version"`
-	Data    struct {
-		Object json.RawMessage `json:"object"`
-	} `json:"data"`
+	ID      string          `json:"id"`
+	Object  string          `json:"object"`
+	Type    string          `json:"type"`
+	Version string          `json:"api_version"`
+	Data    json.RawMessage `json:"data"` // of the type's own shape
 }
 
 // thin reports whether the event only names what happened. Their object was "event" at first.
@@ -240,9 +238,9 @@ func decodeNotice(body []byte) (Notice, error) {
 	if n.Thin || e.Type != "invoice.created" && e.Type != "invoice.finalized" {
 		return n, nil
 	}
-	invoice, err := decodeInvoice(e.Data.Object, e.Version == apiVersion)
+	invoice, err := decodeInvoice(e.Data, e.Version == apiVersion)
 	if err != nil {
-		return Notice{}, schema.Errorf(schema.Invalid, "data.object", "%s", err)
+		return Notice{}, schema.Errorf(schema.Invalid, "data", "%s", err)
 	}
 	n.Invoice = &invoice
 	return n, nil
@@ -251,17 +249,21 @@ func decodeNotice(body []byte) (Notice, error) {
 // decodeInvoice reads an event's invoice. Lines that the event does not have all, or not in the
 // shape of apiVersion, are left out with More set: Lines gets them.
 func decodeInvoice(body []byte, known bool) (Invoice, error) {
-	var in struct {
-		ID       string    `json:"id"`
-		Customer reference `json:"customer"`
-		Status   string    `json:"status"`
-		Lines    struct {
-			Data json.RawMessage `json:"data"`
-			More bool            `json:"has_more"`
-		} `json:"lines"`
+	var data struct {
+		Object struct {
+			ID       string    `json:"id"`
+			Customer reference `json:"customer"`
+			Status   string    `json:"status"`
+			Lines    struct {
+				Data json.RawMessage `json:"data"`
+				More bool            `json:"has_more"`
+			} `json:"lines"`
+		} `json:"object"`
 	}
-	if err := json.Unmarshal(body, &in); err != nil || in.ID == "" {
-		return Invoice{}, errors.New("must be an invoice")
+	err := json.Unmarshal(body, &data)
+	in := data.Object
+	if err != nil || in.ID == "" {
+		return Invoice{}, errors.New("must hold an invoice")
 	}
 	out := Invoice{
 		ID: in.ID, Customer: string(in.Customer), Status: in.Status,
@@ -271,8 +273,7 @@ func decodeInvoice(body []byte, known bool) (Invoice, error) {
 		return out, nil
 	}
 	var lines []line
-	err := json.Unmarshal(in.Lines.Data, &lines)
-	if err == nil {
+	if err = json.Unmarshal(in.Lines.Data, &lines); err == nil {
 		out.Lines, err = invoiceLines(lines)
 	}
 	out.More = err != nil
