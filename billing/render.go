@@ -140,10 +140,10 @@ func (p *page) usage() {
 	p.table("llrrrrl", rows)
 	p.line("  An event costs quantity × price / 1,000,000, rounded half to even at the twelfth")
 	p.line("  decimal of a dollar when it is priced. A correction takes back what it replaces.")
-	if unpriced != 0 {
-		p.line("  %s measurements have no rate: their cost is not in the number. `meterhouse",
+	if unpriced != 0 && p.e.Report.Unit == schema.MicroUSD {
+		p.line("  Measurements without a rate: %s. Their cost is not in the number until the catalog",
 			integer(unpriced))
-		p.line("  reprice` adds it when the catalog has one.")
+		p.line("  has a rate and `meterhouse reprice` ran.")
 	}
 }
 
@@ -229,16 +229,11 @@ func (p *page) revisions() {
 				})
 			}
 		}
-		p.b.WriteString(indented(p.sub("lllll", rows)))
+		var answers page
+		answers.table("lllll", rows)
+		p.b.WriteString(indented(answers.b.String()))
 		p.line("    %s", verdictText(r.Verdict))
 	}
-}
-
-// sub returns a table as text.
-func (p *page) sub(right string, rows [][]string) string {
-	var s page
-	s.table(right, rows)
-	return s.b.String()
 }
 
 func sentText(r schema.Revision) string {

@@ -147,6 +147,9 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 // lacks goes elsewhere.
 func (l slotLook) closed(s *queries.SlotStatus) (schema.SlotState, string) {
 	why, from, period := "it is older than Stripe takes", s.Slot.Start, false
+	if !from.Before(l.oldest) {
+		why = "a later period is invoiced"
+	}
 	for _, p := range l.periods {
 		if p.Organization == s.Slot.Organization && p.Meter == s.Slot.Meter &&
 			!s.Slot.Start.Before(p.Start) && s.Slot.Start.Before(p.End) {
@@ -166,8 +169,8 @@ func (l slotLook) closed(s *queries.SlotStatus) (schema.SlotState, string) {
 	case period || s.CarriedOut != 0 || s.Latest.Revision > 0:
 		return schema.SlotAcked, why + "; what it lacked is on the invoice or was carried on"
 	}
-	return schema.SlotRejected, why + ", and than the first hour that was reported of the meter: " +
-		"it is not reported. Invoice it by hand, or set stripe.since to when reporting begins"
+	return schema.SlotRejected, why + ", and nothing of its meter was reported before: it is not " +
+		"reported. Invoice it by hand, or set stripe.since to when reporting began"
 }
 
 // past reports whether Stripe takes nothing of a slot any more.
