@@ -73,27 +73,35 @@ func Correct(
 	t testing.TB, q *queries.Queries, e schema.Event, newQuantity, newBilled string,
 ) schema.Event {
 	t.Helper()
+	both := Revise(t, e, newQuantity, newBilled)
+	if err := Store(t.Context(), q, both...); err != nil {
+		t.Fatal(err)
+	}
+	return both[1]
+}
+
+// Void takes an event back.
+func Void(t testing.TB, q *queries.Queries, e schema.Event) {
+	t.Helper()
+	if err := Store(t.Context(), q, Reversal(e)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Revise returns the reversal of an event of one measurement, and its next revision.
+func Revise(t testing.TB, e schema.Event, newQuantity, newBilled string) []schema.Event {
+	t.Helper()
 	next := e
 	next.Revision++
 	next.Measurements = []schema.Measurement{e.Measurements[0]}
 	next.Measurements[0].Quantity = quantity(t, newQuantity)
 	next.Measurements[0].BilledCost = usd(t, newBilled)
 	next.Measurements[0].ProviderCost = next.Measurements[0].BilledCost
-	if err := Store(t.Context(), q, reversal(e), next); err != nil {
-		t.Fatal(err)
-	}
-	return next
+	return []schema.Event{Reversal(e), next}
 }
 
-// Void takes an event back.
-func Void(t testing.TB, q *queries.Queries, e schema.Event) {
-	t.Helper()
-	if err := Store(t.Context(), q, reversal(e)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func reversal(e schema.Event) schema.Event {
+// Reversal returns what takes an event back.
+func Reversal(e schema.Event) schema.Event {
 	e.Entry = schema.Reversal
 	back := make([]schema.Measurement, 0, len(e.Measurements))
 	for _, m := range e.Measurements {
