@@ -27,7 +27,7 @@ func TestQuestionsUseTheirIndexes(t *testing.T) {
 	db, q := open(t)
 	for _, table := range []string{
 		"usage_events", "agent_usage_15m", "billable_hourly", "consumption_daily",
-		"consumption_monthly", "dimensions",
+		"consumption_monthly", "dimensions", "report_intents", "report_outcomes",
 	} {
 		// What EXPLAIN counts must not depend on when a merge ran.
 		db.Exec("SYSTEM STOP MERGES " + table)
@@ -51,6 +51,7 @@ func TestQuestionsUseTheirIndexes(t *testing.T) {
 	if err := q.InsertEvents(t.Context(), "t", &b); err != nil {
 		t.Fatal(err)
 	}
+	reported(t, q, start)
 	id := named("organization 3")
 	asked := queries.AllAsked(id,
 		start.AddDate(0, 1, 1).Add(time.Second), start.AddDate(0, 2, -1).Add(time.Second))
@@ -72,6 +73,32 @@ func TestQuestionsUseTheirIndexes(t *testing.T) {
 		}
 		golden(t, filepath.Join("testdata", "explain", a.Name+".txt"),
 			indexSection(lines, id, db.Name))
+	}
+}
+
+// reported tells Stripe of four months of hours of eight organizations.
+func reported(t *testing.T, q *queries.Queries, start time.Time) {
+	t.Helper()
+	b := queries.IntentBatch{Number: 1, ID: named("batch")}
+	var outcomes []schema.Outcome
+	for i := range 8 * 24 * 120 {
+		s := schema.Slot{
+			Organization: named(fmt.Sprint("organization ", i%8)), Meter: "usage",
+			Start: start.Add(time.Duration(i/8) * time.Hour),
+		}
+		b.Intents = append(b.Intents, schema.Intent{
+			Slot: s, Revision: 1, Mode: schema.Preaggregated, Identifier: s.String(),
+			CreatedAt: s.End(), Writer: named("writer"),
+		})
+		outcomes = append(outcomes, schema.Outcome{
+			Slot: s, Revision: 1, Verdict: schema.Accepted, At: s.End(), Writer: named("writer"),
+		})
+	}
+	if err := q.FreezeIntents(t.Context(), b, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.InsertOutcomes(t.Context(), outcomes); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -85,6 +85,13 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(verifyMonths, monthsParams{VerifyParams{From: from, To: to}, []uuid.UUID{id}}),
 		asked(retiredSequences, none{}),
 		asked(newestBatch, none{}),
+		asked(slotRevisions, schema.Slot{Organization: id, Meter: "usage", Start: from}),
+		asked(slotOutcomes, schema.Slot{Organization: id, Meter: "usage", Start: from}),
+		asked(revisionOf, IdentifierParams{Organization: id, Start: from, Identifier: "mh1"}),
+		asked(reportRuns, 1),
+		asked(leaseHolder, "lease"),
+		asked(stripePeriods, id),
+		asked(openWebhooks, 1),
 		asked(batchFrozen, 1),
 		asked(openSlots, OpenSlotsParams{
 			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to, Limit: 100,
@@ -105,7 +112,8 @@ func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
 	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	names = append(names, dropEventKeys) // it is no question either
-	names = append(names, insertReportIntents, insertReportOutcomes)
+	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,
+		insertReportLeases, insertStripePeriods, insertStripeWebhooks)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

@@ -1,6 +1,6 @@
 -- The slots that have something to be told, or a revision that may still be sent, and do not rest,
 -- the oldest first. What each comes to, what was carried into it and what Stripe was told are added
--- up as numbers; only of those that differ, periods, rests and the frozen intent are looked at.
+-- up as numbers. Only of those that differ, periods, rests and the frozen intent are looked at.
 SELECT
     w.organization_id AS organization_id,
     w.meter AS meter,

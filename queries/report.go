@@ -9,30 +9,6 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// SlotRevisions returns a slot's revisions in order.
-func (q *Queries) SlotRevisions(ctx context.Context, s schema.Slot) ([]schema.Revision, error) {
-	panic("not yet")
-}
-
-// SlotOutcomes returns what came of a slot's attempts, ordered by revision, then time.
-func (q *Queries) SlotOutcomes(ctx context.Context, s schema.Slot) ([]schema.Outcome, error) {
-	panic("not yet")
-}
-
-// IdentifierParams names a revision as Stripe knows it.
-type IdentifierParams struct {
-	Organization uuid.UUID
-	Start        time.Time // of the slot
-	Identifier   string
-}
-
-// RevisionOf returns the revision that was sent under an identifier; false when there is none.
-func (q *Queries) RevisionOf(
-	ctx context.Context, p IdentifierParams,
-) (schema.Revision, bool, error) {
-	panic("not yet")
-}
-
 // SlotsParams asks for an organization's slots whose hours start in [From, To).
 type SlotsParams struct {
 	Organization uuid.UUID // zero: every one's
@@ -121,18 +97,6 @@ func (q *Queries) SlotCarries(ctx context.Context, s schema.Slot) ([]schema.Carr
 	panic("not yet")
 }
 
-// SavePeriods writes what invoices told of periods. A finalized one stays so.
-func (q *Queries) SavePeriods(ctx context.Context, all []schema.StripePeriod) error {
-	panic("not yet")
-}
-
-// StripePeriods returns an organization's periods, the newest first.
-func (q *Queries) StripePeriods(
-	ctx context.Context, organization uuid.UUID,
-) ([]schema.StripePeriod, error) {
-	panic("not yet")
-}
-
 // ReportedParams asks for what Stripe was told of slots whose hours start in [From, To).
 type ReportedParams struct {
 	Organization uuid.UUID // zero: every one's
@@ -175,31 +139,6 @@ type ComparisonsParams struct {
 func (q *Queries) Comparisons(
 	ctx context.Context, p ComparisonsParams,
 ) ([]schema.Comparison, error) {
-	panic("not yet")
-}
-
-// SaveWebhook writes an event of Stripe's. One that is dealt with stays so.
-func (q *Queries) SaveWebhook(ctx context.Context, w schema.Webhook) error { panic("not yet") }
-
-// OpenWebhooks returns events that are not dealt with, the oldest first.
-func (q *Queries) OpenWebhooks(ctx context.Context, limit uint64) ([]schema.Webhook, error) {
-	panic("not yet")
-}
-
-// InsertReportRun writes how a pass ended.
-func (q *Queries) InsertReportRun(ctx context.Context, r schema.ReportRun) error {
-	panic("not yet")
-}
-
-// ReportRuns returns the newest passes, the newest first.
-func (q *Queries) ReportRuns(ctx context.Context, limit uint64) ([]schema.ReportRun, error) {
-	panic("not yet")
-}
-
-// TakeLease reports whether a name of work and its time is the holder's: the first to ask has it.
-func (q *Queries) TakeLease(
-	ctx context.Context, name string, holder uuid.UUID, now time.Time,
-) (bool, error) {
 	panic("not yet")
 }
 

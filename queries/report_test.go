@@ -2,6 +2,8 @@ package queries_test
 
 import (
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,4 +201,127 @@ func TestOpenSlotIsWhatWasFrozen(t *testing.T) {
 	}
 	l.told(s, 2, 75)
 	l.wantOpen(schema.Preaggregated)
+}
+
+func TestRevisionsAndOutcomesComeBack(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t)
+	s, other := l.slot("o1", "usage", 3), l.slot("o1", "other", 3)
+	one, two := l.intent(s, 1, -70), l.intent(s, 2, 80)
+	two.Mode, two.Send = schema.Raw, 150
+	l.freeze(one, two, l.intent(other, 1, 5))
+	l.say(s, 1, l.now, schema.Retry, schema.Rotate, schema.Accepted, schema.Refused)
+	got, err := l.q.SlotRevisions(t.Context(), s)
+	want := []schema.Revision{
+		{Intent: one, Verdict: schema.Refused, Attempts: 3, Rotations: 1, LastAt: l.now},
+		{Intent: two},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("SlotRevisions: %v (-want +got):\n%s", err, diff)
+	}
+	for _, r := range want {
+		got, ok, err := l.q.RevisionOf(t.Context(), queries.IdentifierParams{
+			Organization: s.Organization, Start: s.Start, Identifier: r.Identifier,
+		})
+		if diff := cmp.Diff(r, got); diff != "" || err != nil || !ok {
+			t.Errorf("RevisionOf: %v, %v (-want +got):\n%s", ok, err, diff)
+		}
+	}
+	if _, ok, err := l.q.RevisionOf(t.Context(), queries.IdentifierParams{
+		Organization: s.Organization, Start: s.Start, Identifier: "mh1",
+	}); ok || err != nil {
+		t.Errorf("RevisionOf of nothing: %v, %v", ok, err)
+	}
+	said := schema.Outcome{
+		Slot: s, Revision: 2, Verdict: schema.Rejected, KeyGeneration: 3, At: l.now,
+		Writer: named("writer"), HTTPStatus: 400, RequestID: "req_1", Detail: "no\tcustomer",
+	}
+	if err := l.q.InsertOutcomes(t.Context(), []schema.Outcome{said}); err != nil {
+		t.Fatal(err)
+	}
+	outcomes, err := l.q.SlotOutcomes(t.Context(), s)
+	if err != nil || len(outcomes) != 5 {
+		t.Fatalf("SlotOutcomes = %d, %v, want 5", len(outcomes), err)
+	}
+	if diff := cmp.Diff(said, outcomes[4]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRunsWebhooksAndPeriodsComeBack(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t)
+	ctx := t.Context()
+	check := func(name string, want, got any, err error) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := schema.ReportRun{
+		ID: named("run 1"), Writer: named("writer"), StartedAt: l.now, EndedAt: l.now.Add(time.Second),
+		Slots: 3, Sent: 2, Failed: 1, End: schema.RunDone, Detail: "fine",
+	}
+	next := run
+	next.ID, next.End = named("run 2"), schema.RunLimited
+	next.EndedAt, next.NotBefore = l.now.Add(time.Minute), l.now.Add(time.Hour)
+	must(l.q.InsertReportRun(ctx, next))
+	must(l.q.InsertReportRun(ctx, run))
+	runs, err := l.q.ReportRuns(ctx, 10)
+	check("ReportRuns", []schema.ReportRun{next, run}, runs, err)
+
+	first := schema.Webhook{ID: "evt_1", Type: "a", ReceivedAt: l.now, Body: []byte("{\x00\xff}")}
+	second := schema.Webhook{ID: "evt_2", ReceivedAt: l.now.Add(time.Second), Body: []byte{}}
+	done := second
+	done.Done, done.DoneAt = true, l.now
+	for _, w := range []schema.Webhook{second, first, done, second, first} {
+		must(l.q.SaveWebhook(ctx, w))
+	}
+	webhooks, err := l.q.OpenWebhooks(ctx, 10)
+	check("OpenWebhooks", []schema.Webhook{first}, webhooks, err)
+
+	draft := schema.StripePeriod{
+		Organization: named("o1"), Meter: "usage", Start: l.hour(720), End: l.hour(0),
+		Invoice: "in_1", SeenAt: l.now,
+	}
+	closed := draft
+	closed.Finalized, closed.InvoicedUnits = true, -5
+	before := draft
+	before.Start, before.End = l.hour(1440), l.hour(720)
+	must(l.q.SavePeriods(ctx, []schema.StripePeriod{before, draft, closed}))
+	must(l.q.SavePeriods(ctx, []schema.StripePeriod{draft}))
+	must(l.q.SavePeriods(ctx, nil))
+	periods, err := l.q.StripePeriods(ctx, named("o1"))
+	check("StripePeriods", []schema.StripePeriod{closed, before}, periods, err)
+}
+
+// TestOneHolderHasALease fails without the token: two of the sixteen had it at times.
+func TestOneHolderHasALease(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t)
+	for round := range 4 {
+		var has atomic.Int32
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				ok, err := l.q.TakeLease(t.Context(), fmt.Sprint("pass ", round), uuid.New(), l.now)
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					has.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if has.Load() != 1 {
+			t.Errorf("%d have the lease", has.Load())
+		}
+	}
 }

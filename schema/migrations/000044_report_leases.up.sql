@@ -4,9 +4,10 @@ CREATE TABLE IF NOT EXISTS report_leases
 (
     name String COMMENT 'of the work and its time',
     holder UUID,
-    at DateTime('UTC')
+    at DateTime('UTC') COMMENT 'the holder''s clock',
+    kept_from DateTime('UTC') DEFAULT now()
 )
 ENGINE = MergeTree
 ORDER BY name
-TTL at + INTERVAL 1 DAY
+TTL kept_from + INTERVAL 1 DAY
 SETTINGS non_replicated_deduplication_window = 10000

@@ -614,11 +614,12 @@ CREATE TABLE report_leases
 (
     `name` String COMMENT 'of the work and its time',
     `holder` UUID,
-    `at` DateTime('UTC')
+    `at` DateTime('UTC') COMMENT 'the holder\'s clock',
+    `kept_from` DateTime('UTC') DEFAULT now()
 )
 ENGINE = MergeTree
 ORDER BY name
-TTL at + toIntervalDay(1)
+TTL kept_from + toIntervalDay(1)
 SETTINGS non_replicated_deduplication_window = 10000, index_granularity = 8192
 
 CREATE TABLE report_outcomes
@@ -652,7 +653,8 @@ CREATE VIEW report_revisions
         send Int64,
         identifier String,
         customer String,
-        subscription_item String),
+        subscription_item String,
+        writer UUID),
     `created_at` DateTime64(6, 'UTC'),
     `verdict` Int8,
     `attempts` UInt64,
@@ -680,7 +682,7 @@ FROM
         meter,
         window_start,
         revision,
-        CAST((toInt8(mode), total, send, identifier, customer, subscription_item), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String)') AS intent,
+        CAST((toInt8(mode), total, send, identifier, customer, subscription_item, writer), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String, writer UUID)') AS intent,
         report_intents.created_at AS intended,
         batch_id AS written_by,
         toInt8(0) AS said,
@@ -693,7 +695,7 @@ FROM
         meter,
         window_start,
         revision,
-        CAST((0, 0, 0, '', '', ''), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String)') AS intent,
+        CAST((0, 0, 0, '', '', '', toUUID('00000000-0000-0000-0000-000000000000')), 'Tuple(mode Int8, total Int64, send Int64, identifier String,\n                customer String, subscription_item String, writer UUID)') AS intent,
         toDateTime64(0, 6, 'UTC') AS intended,
         toUUID('00000000-0000-0000-0000-000000000000') AS written_by,
         toInt8(report_outcomes.verdict) AS said,
