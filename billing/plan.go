@@ -103,6 +103,14 @@ type job struct {
 	alert  string        // of rest: why somebody has to look at it; empty: nobody has to
 }
 
+// customer returns whom the job is about.
+func (j job) customer() string {
+	if j.task == freeze {
+		return j.intent.Customer
+	}
+	return j.slot.Open.Customer
+}
+
 // plan decides what is to be done about a slot, as of now. t is where the catalog has it reported,
 // zero when it does not say.
 func plan(s queries.OpenSlot, t target, mode schema.ReportMode, now time.Time) job {

@@ -31,6 +31,9 @@ const (
 	askedMax  = time.Hour // of what Stripe asks for
 )
 
+// errStopped ends a pass whose context has ended, or will before Stripe may be called again.
+var errStopped = errors.New("report: the pass was stopped")
+
 // fate is what became of a slot in a pass.
 type fate int8
 
@@ -54,6 +57,7 @@ type pass struct {
 	silence  silence
 	asked    time.Duration // Stripe wants no calls for so long
 	rejected int
+	done     int             // jobs of the newest round that were done, or dropped because it was old
 	alerted  map[string]bool // reasons that the log has
 	err      error           // of the database, or a test's crash: the pass is over
 }
@@ -140,7 +144,7 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 	}
 	batch := queries.IntentBatch{Number: newest + 1, ID: uuid.New()}
 	var sending []job
-	p.idle = 0
+	p.idle, p.done = 0, 0
 	for _, j := range jobs {
 		switch j.task {
 		case rest:
@@ -160,7 +164,7 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 	if err := p.deliver(ctx, sending, seen); err != nil {
 		return false, err
 	}
-	return len(batch.Intents)+len(sending) > 0, ctx.Err()
+	return len(batch.Intents)+p.done > 0, ctx.Err()
 }
 
 // read plans what is to be done about each slot that has something to be told.
@@ -180,10 +184,11 @@ func (p *pass) read(ctx context.Context, seen time.Time) ([]job, error) {
 	jobs := make([]job, 0, len(open))
 	for _, s := range open {
 		j := plan(s, targets[meterOf{s.Slot.Organization, s.Slot.Meter}], p.cfg.Mode, seen)
-		if p.slots[s.Slot] == failed {
+		if p.slots[s.Slot] == failed || p.tired(j.customer()) {
 			// Once in a pass is enough, and one slot must not keep a pass going.
 			j.task = rest
-		} else {
+		}
+		if p.slots[s.Slot] != failed {
 			p.slots[s.Slot] = left
 		}
 		if j.alert != "" {
@@ -313,7 +318,7 @@ func (p *pass) finish(ctx context.Context, err error) (schema.ReportRun, error) 
 		return p.run, err
 	}
 	p.sum(err)
-	if err != nil && ctx.Err() != nil {
+	if errors.Is(err, errStopped) || err != nil && ctx.Err() != nil {
 		p.cfg.Logger.Info("report pass stopped", "sent", p.run.Sent, "left", p.run.Failed)
 		return p.run, err
 	}

@@ -106,7 +106,8 @@ func (p *pass) doJob(ctx context.Context, j job, seen time.Time) bool {
 		return true
 	}
 	if err := p.pause(ctx); err != nil {
-		return false // ctx has ended
+		p.fail(errStopped)
+		return false
 	}
 	if p.over() {
 		return false
@@ -120,6 +121,9 @@ func (p *pass) doJob(ctx context.Context, j job, seen time.Time) bool {
 	}
 	// A process that was stopped in between would send what somebody else has replaced since.
 	if p.now().Sub(seen) > roundMax {
+		p.mu.Lock()
+		p.done++ // another round reads anew
+		p.mu.Unlock()
 		return false
 	}
 	a := p.cfg.Stripe.Send(ctx, deliveryOf(j.slot.Open))
@@ -215,6 +219,7 @@ func (p *pass) note(j job, verdict schema.Verdict, a Answer) {
 	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.done++
 	p.slots[j.slot.Slot] = failed
 	if verdict.Delivered() {
 		p.slots[j.slot.Slot] = told
