@@ -31,10 +31,12 @@ import (
 	"github.com/meterhouse/meterhouse/server/openapi"
 	"github.com/meterhouse/meterhouse/server/otlp"
 	"github.com/meterhouse/meterhouse/server/raia"
+	"github.com/meterhouse/meterhouse/server/report"
 	"github.com/meterhouse/meterhouse/server/tracker"
 )
 
-// Config is what a Server needs. All fields are required but BodiesBytesMax.
+// Config is what a Server needs. All fields are required but BodiesBytesMax and
+// Reports.
 type Config struct {
 	Directory   *access.Directory
 	Ingest      *ingest.Ingest
@@ -43,6 +45,9 @@ type Config struct {
 	Logger      *slog.Logger
 	Metrics     *prometheus.Registry
 	Now         func() time.Time
+
+	// Reports tells Stripe what is billable; nil: this node does not, and its routes say so.
+	Reports dialect.Reports
 
 	// BodiesBytesMax bounds what requests with more than small bodies take at once, so that memory
 	// does not grow with their number; default 128 MiB.
@@ -132,6 +137,7 @@ func dialects(door dialect.Door) []dialect.Dialect {
 	return []dialect.Dialect{
 		native.New(door),
 		admin.New(door),
+		report.New(door),
 		otlp.New(door),
 		raia.New(door),
 		memori.New(door),
@@ -142,7 +148,7 @@ func dialects(door dialect.Door) []dialect.Dialect {
 }
 
 func (s *Server) door() dialect.Door {
-	return dialect.Door{
+	door := dialect.Door{
 		Access:    s.cfg.Directory,
 		Recorder:  s.cfg.Ingest,
 		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
@@ -151,6 +157,10 @@ func (s *Server) door() dialect.Door {
 		Now:       s.cfg.Now,
 		NewID:     func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}
+	if s.cfg.Reports != nil {
+		door.Reports = &reports{s.cfg.Reports}
+	}
+	return door
 }
 
 // Serve accepts requests on a listener until Stop, which may have come first.

@@ -20,11 +20,17 @@ import (
 // an organization that has its share of what bodies may take waits. The bytes are the caller's own
 // and outlive the handler. Errors: TooLarge, Unsupported, Unreadable, Overloaded.
 func ReadBody(c *fiber.Ctx, organization uuid.UUID) ([]byte, error) {
+	return ReadBodyUpTo(c, organization, schema.RequestBytesMax)
+}
+
+// ReadBodyUpTo is ReadBody of at most max bytes. Those who have no organization, since they have
+// shown no credential, share what bodies may take as if they were one.
+func ReadBodyUpTo(c *fiber.Ctx, organization uuid.UUID, max int) ([]byte, error) {
 	stream, _ := c.Locals(streamKey{}).(*Stream)
 	if stream != nil {
 		stream.organization = organization
 	}
-	body, err := bodyReader{stream, schema.RequestBytesMax}.read(c)
+	body, err := bodyReader{stream, max}.read(c)
 	if err != nil {
 		return nil, err
 	}
