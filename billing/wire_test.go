@@ -15,7 +15,7 @@ import (
 )
 
 // signed returns the header that Stripe sends with a body.
-func signed(at time.Time, body, secret string) string {
+func signature(at time.Time, body, secret string) string {
 	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{
 		Payload: []byte(body), Secret: secret, Timestamp: at,
 	}).Header
@@ -42,21 +42,21 @@ func TestOnlySignedNoticesAreRead(t *testing.T) {
 		}
 	}
 	const ok, no = schema.Internal, schema.Unauthenticated
-	good := signed(atNoon, pingEvent, canarySecret)
+	good := signature(atNoon, pingEvent, canarySecret)
 	sum := hex.EncodeToString(webhook.ComputeSignature(atNoon, []byte(pingEvent), otherSecret))
 	stamp := fmt.Sprintf("t=%d", atNoon.Unix())
 	f("signed", pingEvent, good, ok)
-	f("by the other endpoint's secret", pingEvent, signed(atNoon, pingEvent, otherSecret), ok)
+	f("by the other endpoint's secret", pingEvent, signature(atNoon, pingEvent, otherSecret), ok)
 	f("while a secret is rolled", pingEvent, stamp+",v1=00,v1=zz,v1="+sum+",v0=1", ok)
 	f("with spaces", pingEvent, strings.ReplaceAll(good, ",", ", "), ok)
-	f("4 minutes old", pingEvent, signed(atNoon.Add(-4*time.Minute), pingEvent, canarySecret), ok)
-	f("6 minutes old", pingEvent, signed(atNoon.Add(-6*time.Minute), pingEvent, canarySecret), no)
-	f("in 6 minutes", pingEvent, signed(atNoon.Add(6*time.Minute), pingEvent, canarySecret), no)
+	f("4 minutes old", pingEvent, signature(atNoon.Add(-4*time.Minute), pingEvent, canarySecret), ok)
+	f("6 minutes old", pingEvent, signature(atNoon.Add(-6*time.Minute), pingEvent, canarySecret), no)
+	f("in 6 minutes", pingEvent, signature(atNoon.Add(6*time.Minute), pingEvent, canarySecret), no)
 	f("another body", pingEvent+" ", good, no)
-	f("another secret", pingEvent, signed(atNoon, pingEvent, "whsec_x"), no)
-	f("an empty secret", pingEvent, signed(atNoon, pingEvent, ""), no)
+	f("another secret", pingEvent, signature(atNoon, pingEvent, "whsec_x"), no)
+	f("an empty secret", pingEvent, signature(atNoon, pingEvent, ""), no)
 	f("both secrets as one", pingEvent,
-		signed(atNoon, pingEvent, canarySecret+", "+otherSecret), no)
+		signature(atNoon, pingEvent, canarySecret+", "+otherSecret), no)
 	f("no header", pingEvent, "", no)
 	f("no time", pingEvent, "v1="+sum, no)
 	f("no number", pingEvent, "t=noon,v1="+sum, no)
@@ -65,8 +65,8 @@ func TestOnlySignedNoticesAreRead(t *testing.T) {
 	f("two times", pingEvent, stamp+fmt.Sprintf(",t=%d,v1=%s", atNoon.Unix()+1, sum), no)
 	f("far away", pingEvent, "t=9223372036854775807,v1="+sum, no)
 	f("far back", pingEvent, "t=-9223372036854775808,v1="+sum, no)
-	f("no JSON", "{", signed(atNoon, "{", canarySecret), schema.Invalid)
-	f("null", "null", signed(atNoon, "null", canarySecret), schema.Invalid)
+	f("no JSON", "{", signature(atNoon, "{", canarySecret), schema.Invalid)
+	f("null", "null", signature(atNoon, "null", canarySecret), schema.Invalid)
 
 	for _, secrets := range []string{"", ",", " , "} {
 		open, err := NewClient(ClientConfig{Key: canaryKey, WebhookSecret: secrets,
@@ -74,7 +74,7 @@ func TestOnlySignedNoticesAreRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = open.Notice([]byte(pingEvent), signed(atNoon, pingEvent, ""))
+		_, err = open.Notice([]byte(pingEvent), signature(atNoon, pingEvent, ""))
 		if schema.KindOf(err) != schema.Unauthenticated {
 			t.Errorf("secrets %q: %v", secrets, err)
 		}
