@@ -376,25 +376,50 @@ func (c *Client) MeterID(ctx context.Context, name string) (string, error) {
 // Summaries returns what Stripe says it has, in buckets that have something, ordered by time. The
 // error is Invalid when the range's ends are not whole, else a *Failure.
 func (c *Client) Summaries(ctx context.Context, p SummaryParams) ([]Bucket, error) {
-	whole, group := time.Minute, ""
-	switch p.By {
-	case ByDay:
-		whole, group = 24*time.Hour, "day"
-	case ByHour:
-		whole, group = time.Hour, "hour"
-	}
-	if !p.From.Before(p.To) || !p.From.Truncate(whole).Equal(p.From) ||
+	whole := map[Grouping]time.Duration{Whole: time.Minute, ByDay: day, ByHour: time.Hour}[p.By]
+	if whole == 0 || !p.From.Before(p.To) || !p.From.Truncate(whole).Equal(p.From) ||
 		!p.To.Truncate(whole).Equal(p.To) {
 		return nil, schema.Errorf(schema.Invalid, "from", "must be before to, both whole: %s",
 			whole)
 	}
+	buckets, err := c.summaries(ctx, p)
+	var f *Failure
+	if p.By == ByDay && errors.As(err, &f) && f.Answer.HTTPStatus == http.StatusBadRequest {
+		// Days came to the API after the version that we ask by: hours were always there.
+		p.By = ByHour
+		buckets, err = c.summaries(ctx, p)
+		buckets = daysOf(buckets)
+	}
+	return buckets, err
+}
+
+const day = 24 * time.Hour
+
+// daysOf adds hours up. They are in order.
+func daysOf(hours []Bucket) []Bucket {
+	var out []Bucket
+	for _, b := range hours {
+		from := b.From.Truncate(day)
+		if len(out) == 0 || !out[len(out)-1].From.Equal(from) {
+			out = append(out, Bucket{From: from, To: from.Add(day)})
+		}
+		out[len(out)-1].Units += b.Units
+	}
+	return out
+}
+
+// summaries asks for the buckets as they are.
+func (c *Client) summaries(ctx context.Context, p SummaryParams) ([]Bucket, error) {
 	query := map[string]string{
 		"customer":   p.Customer,
 		"start_time": strconv.FormatInt(p.From.Unix(), 10),
 		"end_time":   strconv.FormatInt(p.To.Unix(), 10),
 	}
-	if group != "" {
-		query["value_grouping_window"] = group
+	switch p.By {
+	case ByDay:
+		query["value_grouping_window"] = "day"
+	case ByHour:
+		query["value_grouping_window"] = "hour"
 	}
 	path := "/v1/billing/meters/" + url.PathEscape(p.Meter) + "/event_summaries"
 	summaries, err := list[summary](ctx, c, path, query)

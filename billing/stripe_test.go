@@ -306,6 +306,31 @@ func TestSummariesAreReadExactlyAndInOrder(t *testing.T) {
 	}
 }
 
+// Without the second question, an account whose API has no days could not be reconciled.
+func TestDaysAreMadeOfHoursWhereStripeHasNone(t *testing.T) {
+	t.Parallel()
+	asked := ""
+	c := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		by := r.FormValue("value_grouping_window")
+		asked += by + " "
+		if by != "hour" {
+			said{400, "", stripeError(invalid, "", "Invalid value_grouping_window")}.serve(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, `{"data":[
+			{"id":"c","aggregated_value":4,"start_time":90000,"end_time":93600},
+			{"id":"b","aggregated_value":2,"start_time":82800,"end_time":86400},
+			{"id":"a","aggregated_value":1,"start_time":3600,"end_time":7200}]}`)
+	})
+	at := func(days int64) time.Time { return time.Unix(days*86400, 0).UTC() }
+	got, err := c.Summaries(t.Context(), SummaryParams{Meter: "m", Customer: "c", By: ByDay,
+		From: at(0), To: at(3)})
+	want := []Bucket{{at(0), at(1), 3}, {at(1), at(2), 4}}
+	if d := cmp.Diff(want, got); d != "" || err != nil || asked != "day hour " {
+		t.Errorf("%s: %v %s", asked, err, d)
+	}
+}
+
 // As a float64, 9007199254740993 is 9007199254740992, and 25.5 would have been 25 as an integer.
 func TestNumbersThatAreNoUnitsAreRefused(t *testing.T) {
 	t.Parallel()
