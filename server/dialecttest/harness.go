@@ -19,8 +19,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/meterhouse/meterhouse/billing"
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/schema/schematest"
@@ -150,9 +152,13 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 	})
 	corrector.Start()
 	t.Cleanup(corrector.Stop)
+	reporter, err := newReporter(c, logger, n.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s, err := server.New(server.Config{
 		Directory: h.directory, Ingest: n.ingest, Corrections: corrector, Queries: c.Queries,
-		Logger: logger, Metrics: n.Metrics, Now: c.Now,
+		Reports: reporter, Logger: logger, Metrics: n.Metrics, Now: c.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -173,6 +179,23 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 		}
 	})
 	return n
+}
+
+// newReporter returns a reporter whose Stripe is not there.
+func newReporter(
+	c NodeConfig, logger *slog.Logger, metrics *prometheus.Registry,
+) (*billing.Reporter, error) {
+	client, err := billing.NewClient(billing.ClientConfig{
+		Key: "sk_test_harness", WebhookSecret: "whsec_harness", Base: "http://127.0.0.1:1",
+		Now: c.Now, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return billing.New(billing.Config{
+		Queries: c.Queries, Stripe: client, Mode: schema.Preaggregated, Writer: uuid.New(),
+		Now: c.Now, Logger: logger, Metrics: metrics,
+	})
 }
 
 // URL returns the address of a path.
