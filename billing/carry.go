@@ -17,7 +17,8 @@ const (
 	carryMax  = 1000                 // of one pass
 )
 
-// carry moves what closed periods lack, and hours that Stripe takes no more, to hours that are open.
+// carry moves what closed periods lack, and hours that Stripe takes no more, to hours that are
+// open.
 func (p *pass) carry(ctx context.Context) error {
 	now := p.now()
 	if now.Sub(p.carried) < min(carryLook, p.cfg.CarryEvery) && !p.carried.After(now) {
@@ -151,8 +152,8 @@ func (p *pass) wanted(ctx context.Context, s schema.Slot) (int64, error) {
 	return 0, nil
 }
 
-// room returns how much of units a slot takes that has to have so many already: Stripe keeps fifteen
-// digits, and usage records are not negative.
+// room returns how much of units a slot takes that has to have so many already: Stripe keeps
+// fifteen digits, and usage records are not negative.
 func room(want, units int64, mode schema.ReportMode) int64 {
 	low := int64(-schema.SlotUnitsMax)
 	if mode == schema.UsageRecord {

@@ -41,7 +41,8 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	var all []prometheus.Collector
 	counter := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "meterhouse_report_" + name, Help: help})
+		c := prometheus.NewCounter(
+			prometheus.CounterOpts{Name: "meterhouse_report_" + name, Help: help})
 		all = append(all, c)
 		return c
 	}
@@ -52,14 +53,17 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		return c
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "meterhouse_report_" + name, Help: help})
+		g := prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "meterhouse_report_" + name, Help: help})
 		all = append(all, g)
 		return g
 	}
 	m := &metrics{
-		runs:    counters("runs_total", "end", "Passes of the reporter, by how they ended."),
-		calls:   counters("calls_total", "verdict", "Tries to tell Stripe of a slot, by what came of them."),
-		carries: counter("carries_total", "Carries out of closed periods and of hours too old for Stripe."),
+		runs: counters("runs_total", "end", "Passes of the reporter, by how they ended."),
+		calls: counters("calls_total", "verdict",
+			"Tries to tell Stripe of a slot, by what came of them."),
+		carries: counter("carries_total",
+			"Carries out of closed periods and of hours too old for Stripe."),
 		carried: counters("carried_units_total", "direction",
 			"Units that were carried: added to an open slot, or taken off one."),
 		alerts: counters("alerts_total", "reason",
@@ -73,7 +77,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 		unsynced: gauge("unsynced_slots", "Slots of which Stripe was not told what is billable."),
 		oldest: gauge("oldest_unsynced_seconds",
-			"How long ago the hour of the oldest slot began of which Stripe was not told; 0: none."),
+			"How long ago the hour of the oldest slot began that Stripe was not told; 0: none."),
 		unmapped: gauge("unmapped_slots", "Slots with usage that no meter counts."),
 		unmappedUnits: gauge("unmapped_micro_usd",
 			"Billed cost, in micro-USD, of usage that no meter counts."),
@@ -85,7 +89,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		notices: counters("notices_total", "step",
 			"Events that Stripe sent: received, repetitions included, and dealt with."),
 		compared: counters("compared_total", "result",
-			"Ranges and slots whose units were compared with Stripe's, and those that could not be."),
+			"Ranges and slots whose units were compared with Stripe's, or could not be."),
 		difference: gauge("difference_units",
 			"Units by which Stripe's sums differed in the last reconciliation, either way."),
 		lastLook: gauge("last_reconciled_timestamp_seconds",

@@ -16,7 +16,7 @@ import (
 // What Stripe takes and remembers, with a margin each: events of 35 days, names for 24 hours.
 const (
 	sendable    = 35*24*time.Hour - 6*time.Hour // from the slot's hour on
-	sendWithin  = 20 * time.Hour                // of an intent's time, where sending again could add
+	sendWithin  = 20 * time.Hour                // of an intent's time, if again could mean twice
 	settleAfter = 22 * time.Hour                // an intent's time, Stripe's sums are asked instead
 	settleRest  = 2 * time.Hour                 // and so long after the last try: sums come late
 )
@@ -213,8 +213,8 @@ const (
 	plainMeterMax    = 32 // bytes of a meter's name that an identifier shows
 )
 
-// Identifier returns the name under which Stripe is told of a revision of a slot. It has at most 100
-// characters, and no other revision has it.
+// Identifier returns the name under which Stripe is told of a revision of a slot. It has at most
+// 100 characters, and no other revision has it.
 func Identifier(s schema.Slot, revision uint32) string {
 	meter := s.Meter
 	if !plain(meter) {
@@ -316,7 +316,7 @@ func settledBy(s queries.OpenSlot, has int64) (schema.Verdict, string) {
 	if r.Mode == schema.Raw {
 		verdict = schema.Unknown // a guess would be billed: somebody has to look
 	}
-	return verdict, "Stripe has " + strconv.FormatInt(has, 10) + " units of the hour, neither the " +
-		strconv.FormatInt(s.Told, 10) + " from before the revision nor the " +
+	return verdict, "Stripe has " + strconv.FormatInt(has, 10) + " units of the hour: neither " +
+		"the " + strconv.FormatInt(s.Told, 10) + " from before the revision nor the " +
 		strconv.FormatInt(after, 10) + " with it"
 }

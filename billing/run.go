@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -57,7 +56,7 @@ type pass struct {
 	silence  silence
 	asked    time.Duration // Stripe wants no calls for so long
 	rejected int
-	done     int             // jobs of the newest round that were done, or dropped because it was old
+	done     int             // jobs of the newest round that were done, or too old to be
 	alerted  map[string]bool // reasons that the log has
 	err      error           // of the database, or a test's crash: the pass is over
 }
@@ -294,8 +293,8 @@ func (p *pass) alert(reason string, s schema.Slot, what string) {
 
 // alerts says what to do about those that are not about one revision.
 var alerts = map[string]string{
-	"shared": "two organizations or meters have one customer and meter, or one subscription item: " +
-		"neither is reported until the catalog tells them apart",
+	"shared": "two organizations or meters have one customer and meter, or one subscription " +
+		"item: neither is reported until the catalog tells them apart",
 	"no_item": "mode usage_record needs the subscription item of the organization's meter: " +
 		"add it in the catalog",
 }
@@ -354,8 +353,8 @@ func (p *pass) sum(err error) {
 }
 
 // waitAfter returns how long Stripe is left alone after so many passes in a row that it did not let
-// go on, at least as long as it asked for. A part of it is by chance, which the pass's id is made of,
-// so that instances do not come back in step.
+// go on, at least as long as it asked for. A part of it is by chance, which the pass's id is made
+// of, so that instances do not come back in step.
 func waitAfter(times int, asked time.Duration, id uuid.UUID) time.Duration {
 	wait := min(firstWait<<min(max(times-1, 0), 10), lastWait)
 	wait = max(wait, min(asked, askedMax))
@@ -370,7 +369,8 @@ func (p *pass) log(err error) {
 	}
 	switch {
 	case err != nil:
-		level, message = p.cfg.Logger.Error, "report pass failed, the next one goes on where it ended"
+		level = p.cfg.Logger.Error
+		message = "report pass failed, the next one goes on where it ended"
 		more = append(more, "error", err)
 	case p.run.End == schema.RunHalted:
 		level, message = p.cfg.Logger.Error, "Stripe refuses the key: check STRIPE_API_KEY"
@@ -386,13 +386,14 @@ func (p *pass) log(err error) {
 	level(message, more...)
 }
 
-// showBacklog sets the gauges of how far the reports are; they stay as they were without a database.
+// showBacklog sets the gauges of how far the reports are. Without a database they stay as they
+// were.
 func (r *Reporter) showBacklog(ctx context.Context) {
 	now := r.now()
 	b, err := r.cfg.Queries.ReportBacklog(ctx, r.openParams(now))
 	if err != nil {
 		if ctx.Err() == nil {
-			r.cfg.Logger.Warn("the backlog of reports is not known", "error", fmt.Errorf("report: %w", err))
+			r.cfg.Logger.Warn("how far the reports are is not known", "error", err)
 		}
 		return
 	}

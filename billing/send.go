@@ -249,8 +249,8 @@ func (p *pass) flushOld(ctx context.Context) error {
 }
 
 // flush writes the outcomes there are, though ctx may have ended. Those that cannot be written are
-// kept for the end of the pass. Should they be lost, nothing is: their revisions are sent again under
-// the same names, and Stripe says that it has them.
+// kept for the end of the pass. Should they be lost, nothing is: their revisions are sent again
+// under the same names, and Stripe says that it has them.
 func (p *pass) flush(ctx context.Context) error {
 	p.mu.Lock()
 	group := p.outcomes
