@@ -176,7 +176,7 @@ func (p *page) number() {
 		{"rounded once, half to even", integer(p.e.Rounded)},
 	}
 	if in := p.e.Report.CarriedIn; in != 0 {
-		rows = append(rows, []string{"carried into it", plus(in)})
+		rows = append(rows, []string{"carried into it", signed(in)})
 	}
 	rows = append(rows, []string{"billable", integer(p.e.Report.Billable)})
 	p.table("lr", rows)
@@ -194,10 +194,10 @@ func (p *page) carries() {
 	start := p.e.Report.Slot.Start
 	for _, c := range p.e.Carries {
 		if c.To.Equal(start) {
-			p.line("  %s into this slot from %s, number %d, at %s", plus(c.Units),
+			p.line("  %s into this slot from %s, number %d, at %s", signed(c.Units),
 				hourOf(c.From), c.Number, moment(c.CreatedAt))
 		} else {
-			p.line("  %s out of what starts here into %s, number %d, at %s", plus(c.Units),
+			p.line("  %s out of what starts here into %s, number %d, at %s", signed(c.Units),
 				hourOf(c.To), c.Number, moment(c.CreatedAt))
 		}
 		if c.Reason != "" {
@@ -238,7 +238,7 @@ func (p *page) revisions() {
 
 func sentText(r schema.Revision) string {
 	if r.Mode == schema.Raw {
-		return "total " + integer(r.Total) + ", so " + plus(r.Send) + " is sent"
+		return "total " + integer(r.Total) + ", so " + signed(r.Send) + " is sent"
 	}
 	return "total " + integer(r.Total)
 }
@@ -328,7 +328,7 @@ func hourOf(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") }
 
 func integer(n int64) string { return decimal(strconv.FormatInt(n, 10)) }
 
-func plus(n int64) string {
+func signed(n int64) string {
 	if n > 0 {
 		return "+" + integer(n)
 	}
@@ -350,3 +350,5 @@ func decimal(s string) string {
 	}
 	return sign + whole
 }
+
+func plus(n int64) string { return signed(n) }
