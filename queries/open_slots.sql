@@ -42,10 +42,10 @@ RIGHT JOIN
         told,
         failures,
         open_revision,
-        toInt8(open_state.2) AS verdict,
-        open_state.3 AS attempts,
-        open_state.4 AS rotations,
-        open_state.6 AS open_at,
+        toInt8(open_state) AS verdict,
+        toUInt64(tries) AS attempts,
+        toUInt64(turns) AS rotations,
+        open_at,
         if(open_revision > 0, open_revision, latest) AS shown,
         window_start >= {from:DateTime('UTC')} AND window_start >= p.closed AS sendable,
         arrayExists(
@@ -59,13 +59,18 @@ RIGHT JOIN
             window_start,
             sum(own_units) AS own,
             sum(carried_units) AS carried,
-            max(newest) AS latest,
-            max(newest_state) AS latest_state,
+            toUInt32(sum(newest)) AS latest,
+            sum(newest_state) AS latest_state,
             sum(told_units) AS told,
-            max(open_number) AS open_revision,
-            max(open_of) AS open_state,
-            max(failed_times) AS failures,
-            max(failed_last) AS failed_at
+            toUInt32(sum(failed_times)) AS failures,
+            sum(failed_last) AS failed_at,
+            toUInt32(sum(opened.1)) AS open_revision,
+            sum(opened.2) AS open_way,
+            sum(opened.3) AS open_state,
+            sum(opened.4) AS tries,
+            sum(opened.5) AS turns,
+            sum(opened.6) AS intended,
+            sum(opened.7) AS open_at
         FROM
         (
             SELECT
@@ -73,14 +78,13 @@ RIGHT JOIN
                 toString(metered_slots.meter) AS meter,
                 window_start,
                 units AS own_units,
-                toInt64(0) AS carried_units,
-                toUInt32(0) AS newest,
-                toInt8(0) AS newest_state,
-                toInt64(0) AS told_units,
-                toUInt32(0) AS open_number,
-                (toInt8(0), toInt8(0), toUInt64(0), toUInt64(0), toInt64(0), toInt64(0)) AS open_of,
-                toUInt32(0) AS failed_times,
-                toInt64(0) AS failed_last
+                0 AS carried_units,
+                0 AS newest,
+                0 AS newest_state,
+                0 AS told_units,
+                0 AS failed_times,
+                0 AS failed_last,
+                (0, 0, 0, 0, 0, 0, 0) AS opened
             FROM metered_slots
             WHERE window_start >= {from:DateTime('UTC')}
             UNION ALL
@@ -88,39 +92,33 @@ RIGHT JOIN
                 organization_id,
                 toString(report_carries.meter) AS meter,
                 to_window AS window_start,
-                toInt64(0) AS own_units,
-                sum(units) AS carried_units,
+                0 AS own_units,
+                units AS carried_units,
                 0 AS newest,
                 0 AS newest_state,
-                toInt64(0) AS told_units,
-                0 AS open_number,
-                (0, 0, 0, 0, toInt64(0), toInt64(0)) AS open_of,
+                0 AS told_units,
                 0 AS failed_times,
-                toInt64(0) AS failed_last
+                0 AS failed_last,
+                (0, 0, 0, 0, 0, 0, 0) AS opened
             FROM report_carries
             WHERE to_window >= {from:DateTime('UTC')}
-            GROUP BY
-                organization_id,
-                meter,
-                window_start
             UNION ALL
             SELECT
                 organization_id,
                 toString(report_slots.meter) AS meter,
                 window_start,
-                toInt64(0) AS own_units,
-                toInt64(0) AS carried_units,
+                0 AS own_units,
+                0 AS carried_units,
                 latest AS newest,
                 latest_state AS newest_state,
                 if({mode:UInt8} = 3, base_units + added_units, set_units) AS told_units,
-                multiIf(
-                    {mode:UInt8} = 3, oldest_open,
-                    newest_open = latest, latest,
-                    0
-                ) AS open_number,
-                oldest_open_state AS open_of,
-                toUInt32(arrayCount(r -> r > newest_kept, failed)) AS failed_times,
-                failed_at AS failed_last
+                arrayCount(r -> r > newest_kept, failed) AS failed_times,
+                failed_at AS failed_last,
+                if(
+                    {mode:UInt8} = 3,
+                    arraySort(open),
+                    arrayFilter(r -> r.1 = latest, open)
+                )[1] AS opened
             FROM report_slots
             WHERE window_start >= {from:DateTime('UTC')} - INTERVAL 35 DAY
         )
@@ -156,10 +154,10 @@ RIGHT JOIN
     WHERE if(
         open_revision > 0,
         multiIf(
-            open_state.1 = 3
-                AND open_state.5 < toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}) - 72000000000,
-            greatest(open_state.5 + 79200000000, open_state.6 + 3600000000),
-            open_state.6 + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(attempts, 7)]
+            open_way = 3
+                AND intended < toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}) - 72000000000,
+            greatest(intended + 79200000000, open_at + 3600000000),
+            open_at + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(tries, 7)]
         ) <= toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}),
         sendable
             AND abs(own + carried) <= 999999999999999

@@ -11,15 +11,11 @@ SELECT
     argMaxIf(slot_total, revision, state >= 20 AND state < 30) AS set_units,
     argMaxIf(slot_total, revision, state >= 20 AND state < 30 AND how != 3) AS base_units,
     sumIf(sent_units, state >= 20 AND state < 30 AND how = 3) AS added_units,
-    minIf(revision, state < 10) AS oldest_open,
-    maxIf(revision, state < 10) AS newest_open,
     maxIf(revision, state < 10 OR state >= 20 AND state < 30) AS newest_kept,
     groupArrayIf(revision, state IN (11, 12) OR state >= 30) AS failed,
     maxIf(latest_at, state IN (11, 12) OR state >= 30) AS failed_at,
     max(latest_at) AS settled_at,
-    argMinIf(
-        (how, state, tries, turns, intended, latest_at), revision, state < 10
-    ) AS oldest_open_state,
+    groupArrayIf((revision, how, state, tries, turns, intended, latest_at), state < 10) AS open,
     countIf(state = 12) AS conflicts
 FROM
 (
