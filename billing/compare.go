@@ -12,16 +12,14 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-const day = 24 * time.Hour
-
 // errEnough is why Stripe is not asked more in this reconciliation.
 var errEnough = asked{errors.New("left for another reconciliation: this one has asked enough")}
 
 // stretch is a time that is compared.
 type stretch struct{ from, to time.Time }
 
-// accounts splits an organization's slots by meter and customer, or by subscription item, and leaves
-// out those of closed periods: their invoices are what counts.
+// accounts splits an organization's slots by meter and customer, or by subscription item. Those of
+// closed periods are left out: their invoices are what counts.
 func accounts(
 	slots []queries.Reported, periods []schema.StripePeriod, mode schema.ReportMode,
 ) []account {
@@ -211,8 +209,8 @@ func summarize(all []schema.Comparison) (t tally) {
 		default:
 			t.differ++
 			t.units += uint64(max(c.Difference(), -c.Difference())) //nolint:gosec // not negative
+			t.repaired += uint64(c.Repaired)
 		}
-		t.repaired += uint64(c.Repaired)
 	}
 	return t
 }

@@ -12,9 +12,9 @@ import (
 // equalShown is how many comparisons without a difference a report lists; more are counted only.
 const equalShown = 20
 
-// RenderComparisons writes what a reconciliation found as a page of text: what differs with its days
-// and hours and what to do, what could not be compared and why, and what it comes to. The error is
-// w's.
+// RenderComparisons writes what a reconciliation found as a page of text: what differs, with its
+// days and hours and what to do, what could not be compared and why, and what it comes to. The
+// error is w's.
 func RenderComparisons(w io.Writer, all []schema.Comparison) error {
 	t := summarize(all)
 	var p page
@@ -90,7 +90,7 @@ func (p *page) comparisons(all []schema.Comparison, chosen func(schema.Compariso
 		}
 		rows = append(rows, []string{
 			from, hourOf(c.To), integer(c.Ledger), integer(c.Reported), integer(c.Stripe),
-			signed(c.Difference()), strconv.FormatUint(uint64(c.Repaired), 10),
+			differenceText(c), strconv.FormatUint(uint64(c.Repaired), 10),
 		})
 		if c.Detail != "" {
 			if times[c.Detail]++; times[c.Detail] == 1 {
@@ -110,4 +110,12 @@ func rangeText(c schema.Comparison) string {
 		return hourOf(c.From)
 	}
 	return hourOf(c.From) + " to " + hourOf(c.To)
+}
+
+// differenceText shows what Stripe has more, or less, than it was told.
+func differenceText(c schema.Comparison) string {
+	if c.Difference() > 0 {
+		return "+" + integer(c.Difference())
+	}
+	return integer(c.Difference())
 }

@@ -52,9 +52,9 @@ type notices struct {
 	meters        map[string]schema.Meter          // by name
 }
 
-// dealWithNotices deals with what Stripe sent, the oldest first. What cannot be dealt with now stays
-// for another pass and keeps nothing else waiting; any of it may be dealt with twice. The error is
-// of the database.
+// dealWithNotices deals with what Stripe sent, the oldest first. What cannot be dealt with now
+// stays for another pass and keeps nothing else waiting; any of it may be dealt with twice. The
+// error is of the database.
 func (r *Reporter) dealWithNotices(ctx context.Context) error {
 	if r.cfg.Stripe == nil {
 		return nil
@@ -231,7 +231,9 @@ func (p *notices) problems(ctx context.Context, w schema.Webhook) (string, error
 }
 
 // revisionOf returns the revision that Stripe knows by an identifier; false when it is not ours.
-func (p *notices) revisionOf(ctx context.Context, identifier string) (schema.Revision, bool, error) {
+func (p *notices) revisionOf(
+	ctx context.Context, identifier string,
+) (schema.Revision, bool, error) {
 	named, ok := ParseIdentifier(identifier)
 	if !ok {
 		return schema.Revision{}, false, nil

@@ -155,7 +155,7 @@ func draftedPeriods(invoice Invoice, at time.Time, has, known []schema.StripePer
 	return missing
 }
 
-// withoutLine returns the periods of an organization that a finalized invoice closes without a line.
+// withoutLine returns an organization's periods that a finalized invoice closes without a line.
 func withoutLine(
 	invoice Invoice, organization uuid.UUID, all, known []schema.StripePeriod, at time.Time,
 ) []schema.StripePeriod {
