@@ -350,5 +350,3 @@ func decimal(s string) string {
 	}
 	return sign + whole
 }
-
-func plus(n int64) string { return signed(n) }
