@@ -21,7 +21,7 @@ type ScheduleConfig struct {
 	// Lease reports whether a piece of work is this instance's.
 	Lease func(ctx context.Context, name string, holder uuid.UUID, now time.Time) (bool, error)
 
-	Interval time.Duration                           // between passes
+	Interval time.Duration                           // between passes; 0: no schedule at all
 	Writer   uuid.UUID                               // the instance
 	Now      func() time.Time                        // decides which interval and day it is
 	Jitter   func(below time.Duration) time.Duration // a random one, from 0 on
@@ -56,6 +56,9 @@ func NewSchedule(c ScheduleConfig) *Schedule {
 
 // Start makes passes until Stop.
 func (s *Schedule) Start() {
+	if s.cfg.Interval == 0 {
+		return
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
 	s.done.Go(func() { s.passes(ctx) })

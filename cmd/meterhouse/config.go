@@ -41,6 +41,7 @@ type config struct {
 	logLimit    int64         // bytes
 	window      time.Duration // of idempotency keys
 	access      accessConfig
+	billing     billingConfig
 }
 
 // accessConfig is who is let in, and how often.

@@ -40,6 +40,7 @@ func commands() []command {
 		{"catalog", "catalog apply FILE: take organizations, agents, secrets and rates from a file",
 			catalog},
 		{"replay", "store what was set aside because the database refused it", replay},
+		{"report", "report --once: tell Stripe now; --reconcile: compare; --explain SLOT", runReport},
 		{"reprice", "correct what was priced by rates that have changed since", reprice},
 		{"verify", "prove that the rollups equal the ledger", runVerify},
 		{"rebuild", "make the rollups of some days what the ledger says", rebuild},

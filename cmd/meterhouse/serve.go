@@ -45,7 +45,8 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
 	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
-	if err := errors.Join(c.verifyFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f)); err != nil {
+	if err := errors.Join(c.verifyFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
+		c.billingFlags(f), c.intervalFlag(f)); err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -82,6 +83,7 @@ type node struct {
 	ingest    *ingest.Ingest
 	corrector *corrections.Corrector
 	schedule  *verify.Schedule
+	reports   *reports
 	server    *server.Server
 	failed    chan error
 	stopPprof func() error
@@ -129,11 +131,15 @@ func (n *node) start(ctx context.Context) error {
 	})
 	n.corrector.Start()
 	n.startVerify(metrics)
+	if err := n.startReports(metrics); err != nil {
+		return err
+	}
 	if n.server, err = server.New(server.Config{
 		Directory:   n.directory,
 		Ingest:      n.ingest,
 		Corrections: n.corrector,
 		Queries:     n.database.queries,
+		Reports:     n.reports,
 		Logger:      n.logger,
 		Metrics:     metrics,
 		Now:         time.Now,
@@ -256,6 +262,9 @@ func (n *node) stop() error {
 		cancel()
 	} else if n.listener != nil {
 		errs = append(errs, n.listener.Close())
+	}
+	if n.reports != nil {
+		n.reports.schedule.Stop()
 	}
 	if n.schedule != nil {
 		n.schedule.Stop()
