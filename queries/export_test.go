@@ -74,6 +74,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 			Organization: id, Events: []uuid.UUID{id}, Times: []time.Time{from},
 		}),
 		asked(verifyCorrections, VerifyParams{From: from, To: to}),
+		asked(verifyReports, VerifyParams{From: from, To: to}),
 		asked(verifyDimensions, VerifyParams{From: from, To: to}),
 		asked(verifySuspects, suspectsParams{VerifyParams{From: from, To: to}, 1, 4}),
 		asked(verifyEvents, eventsParams{VerifyParams{From: from, To: to}, []uint64{1}}),
