@@ -56,7 +56,8 @@ type credentialKey struct {
 
 type rateKey struct{ model, usageType string }
 
-// NewSnapshot indexes a catalog. It keeps no reference to c's slices.
+// NewSnapshot indexes a catalog. It keeps no reference to c's slices; those of an organization's
+// mapping and of a meter it shares, and nobody may change them.
 func NewSnapshot(c schema.Catalog) *Snapshot {
 	s := &Snapshot{
 		version:       c.Version,

@@ -185,3 +185,69 @@ func TestAUserIsTheSameEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// What a file leaves out of a mapping stays, but for the mapping itself.
+func TestMappingsOfAFile(t *testing.T) {
+	t.Parallel()
+	d, s := node(t, schematest.New(t))
+	const meters = "meters: [{name: voice, unit: quantity, usage_types: [VAPI_SECONDS]}]\n"
+	of := func(stripe string) string {
+		return meters + "organizations:\n  - {id: " + acme.String() + ", name: Acme" + stripe + "}\n"
+	}
+	full := of(", stripe: {customer: cus_1, since: 2026-11-01, " +
+		"meters: [{meter: voice, subscription_item: si_1}]}")
+	mapping := " stripe_mapping " + acme.String() + " "
+	ofAcme := `organization_id: "` + acme.String() + `" `
+	list := `meters: [{"meter":"voice","subscription_item":"si_1"}]`
+	const since = `since: "2026-11-01T00:00:00Z"`
+	var recorded []string
+	f := func(text string, want ...string) {
+		t.Helper()
+		lines, err := d.Preview(t.Context(), strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, lines, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		recorded = append(recorded, want...)
+		if _, err := d.Apply(t.Context(), strings.NewReader(text), "test"); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(recorded, audit(t, s)); diff != "" {
+			t.Errorf("on record (-want +got):\n%s", diff)
+		}
+	}
+	refused := func(text, want string) {
+		t.Helper()
+		_, previewed := d.Preview(t.Context(), strings.NewReader(text))
+		_, err := d.Apply(t.Context(), strings.NewReader(text), "test")
+		for _, err := range []error{previewed, err} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v does not say %q", err, want)
+			}
+		}
+	}
+	refused(strings.TrimPrefix(full, meters), "voice is not among the catalog's meters")
+	f(full,
+		`+ organization `+acme.String()+` name: "Acme"`,
+		`+`+mapping+ofAcme+`customer: "cus_1" `+list+` `+since,
+		`+ meter voice name: "voice" unit: "quantity" usage_types: ["VAPI_SECONDS"]`,
+	)
+	f(full)
+	f(strings.TrimPrefix(full, meters)) // another file has the meters
+	f(of(", stripe: {customer: cus_1, meter: rest}"), `~`+mapping+`meter: "" → "rest"`)
+	refused(of(", stripe: {customer: cus_1, meter: voice}"), "meters[0].meter")
+	refused(strings.Replace(full, "unit: quantity", "unit: micro_usd", 1), "voice counts quantity")
+	f(of(", stripe: {customer: cus_2, meter: rest, meters: []}"),
+		`~`+mapping+`customer: "cus_1" → "cus_2", `+list+` → []`)
+	f(of(", stripe: {customer: cus_2, meter: rest, since: 1970-01-01}"), `~`+mapping+since+` → null`)
+	f(strings.Replace(full, "VAPI_SECONDS", "A", 1),
+		`~`+mapping+`customer: "cus_2" → "cus_1", meter: "rest" → "", meters: [] → `+
+			strings.TrimPrefix(list, "meters: ")+`, since: null → `+strings.TrimPrefix(since, "since: "),
+		`~ meter voice usage_types: ["VAPI_SECONDS"] → ["A"]`)
+	f(of(""), `~ meter voice usage_types: ["A"] → ["VAPI_SECONDS"]`,
+		`-`+mapping+ofAcme+`customer: "cus_1" `+list+` `+since)
+	f(strings.Replace(of(""), "unit: quantity", "unit: micro_usd", 1),
+		`~ meter voice unit: "quantity" → "micro_usd"`)
+}

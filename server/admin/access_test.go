@@ -62,7 +62,7 @@ func readRules(h *dialecttest.Harness, row rowFunc) {
 	o, other := h.Acme, h.Globex
 	for _, path := range []string{
 		"organizations", "users", "memberships", "agents", "services", "credentials",
-		"text_model_costs", "stripe_mappings", "audit", "unpriced",
+		"meters", "text_model_costs", "stripe_mappings", "audit", "unpriced",
 	} {
 		member, admin := 403, 200
 		switch path {
@@ -75,7 +75,8 @@ func readRules(h *dialecttest.Harness, row rowFunc) {
 		row("member", token(o.Member), "GET", path, "", member)
 		row("admin", token(o.Admin), "GET", path, "", admin)
 		row("superadmin", token(o.Superadmin), "GET", path, "", 200)
-		if path == "services" || path == "text_model_costs" || path == "users" {
+		switch path {
+		case "services", "meters", "text_model_costs", "users":
 			continue // nobody's in particular: no filter
 		}
 		theirs := path + "?organization_id=" + other.ID.String()
@@ -127,7 +128,7 @@ func organizationRules(h *dialecttest.Harness, row rowFunc) {
 	rate := `{"model":"m","usage_type":"INPUT","provider_usd_per_million":"1",` +
 		`"billed_usd_per_million":2,"from":"2026-01-01"}`
 	for _, w := range []struct{ path, body string }{
-		{"services", `{"name":"a/b c"}`}, {"text_model_costs", rate},
+		{"services", `{"name":"a/b c"}`}, {"meters", `{"name":"m.1"}`}, {"text_model_costs", rate},
 		{"stripe_mappings", fmt.Sprintf(`{"organization_id":%q,"customer":"cus_1"}`, o.ID)},
 		{"organizations", `{"name":"new"}`},
 	} {
@@ -139,6 +140,11 @@ func organizationRules(h *dialecttest.Harness, row rowFunc) {
 	row("admin", token(o.Admin), "GET", service, "", 200)
 	row("admin", token(o.Admin), "DELETE", service, "", 403)
 	row("admin", token(o.Admin), "DELETE", "services/none", "", 404)
+	row("member", token(o.Member), "GET", "meters/m.1", "", 403)
+	row("admin", token(o.Admin), "GET", "meters/m.1", "", 200)
+	row("admin", token(o.Admin), "PATCH", "meters/m.1", "{}", 403)
+	row("admin", token(o.Admin), "DELETE", "meters/m.1", "", 403)
+	row("superadmin", token(o.Superadmin), "PATCH", "meters/m.1", `{"models":["x"]}`, 200)
 	mapping := "stripe_mappings/" + o.ID.String()
 	row("admin", token(o.Admin), "GET", mapping, "", 403)
 	row("superadmin", token(o.Superadmin), "PATCH", mapping, `{"meter":"m"}`, 200)

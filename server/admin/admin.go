@@ -36,6 +36,7 @@ func (d *api) mount(r fiber.Router) {
 	mount(d, r, memberships)
 	mount(d, r, agents)
 	mount(d, r, services)
+	mount(d, r, meters)
 	mount(d, r, credentials)
 	mount(d, r, rates)
 	mount(d, r, stripeMappings)

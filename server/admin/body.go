@@ -145,16 +145,22 @@ func (o *object) str(name string) (string, bool) {
 	if raw == nil {
 		return "", false
 	}
-	var s string
+	s, fault := stringOf(raw)
+	if fault != "" {
+		o.fail(name, fault)
+	}
+	return s, fault == ""
+}
+
+// stringOf returns the string that a value is, or what is wrong with it.
+func stringOf(raw json.RawMessage) (s, fault string) {
 	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		o.fail(name, "must be a string")
-		return "", false
+		return "", "must be a string"
 	}
 	if halfOfAPair(raw, s) {
-		o.fail(name, "must be valid Unicode")
-		return "", false
+		return "", "must be valid Unicode"
 	}
-	return s, true
+	return s, ""
 }
 
 // halfOfAPair reports whether U+FFFD stands in a string for half of a surrogate pair: two different

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +21,12 @@ type taken struct {
 	from, until    time.Time
 	count          uint32
 	role           schema.Role
+	texts          []string
+	objects        []string // their only member
 }
 
 func take(body string) (taken, error) {
-	v := taken{optional: "before", none: uuid.Max, yes: true, count: 7, until: time.Unix(1, 0)}
+	v := taken{texts: []string{"before"}, optional: "before", none: uuid.Max, yes: true, count: 7, until: time.Unix(1, 0)}
 	o, err := decodeObject([]byte(body))
 	if err != nil {
 		return v, err
@@ -39,6 +42,13 @@ func take(body string) (taken, error) {
 	o.optionalInstant("until", &v.until)
 	o.count("count", &v.count)
 	takeRole(o, &v.role)
+	o.texts("texts", &v.texts)
+	o.objects("objects", func(o *object) {
+		var text string
+		o.text("text", &text)
+		o.require("text")
+		v.objects = append(v.objects, text)
+	})
 	return v, o.done()
 }
 
@@ -65,6 +75,16 @@ func TestBodyIsTaken(t *testing.T) {
 	})
 	f(`{"count":4294967295,"role":"admin"}`, func(v taken) bool {
 		return v.count == 1<<32-1 && v.role == schema.Admin
+	})
+	f(`{}`, func(v taken) bool { return len(v.texts) == 1 && v.texts[0] == "before" })
+	for _, empty := range []string{"null", "[]", "[ ]"} {
+		f(`{"texts":`+empty+`,"objects":`+empty+`}`, func(v taken) bool {
+			return len(v.texts) == 0 && len(v.objects) == 0
+		})
+	}
+	f(`{"texts":["b","a",""],"objects":[{"text":"d"}, {"text":"c"}]}`, func(v taken) bool {
+		return slices.Equal(v.texts, []string{"b", "a", ""}) &&
+			slices.Equal(v.objects, []string{"d", "c"})
 	})
 }
 
@@ -113,6 +133,16 @@ func TestBodyIsRefusedByName(t *testing.T) {
 		`"2200-01-01"`, "0")
 	invalid("until", `""`)
 	invalid("count", "-1", "1.5", `"1"`, "4294967296", "1e3", "{}", "true")
+	invalid("texts", `"a"`, "1", "{}", "true")
+	f(`{"texts":["a",1]}`, schema.Invalid, "texts[1]")
+	f(`{"texts":["a","\ud800"]}`, schema.Invalid, "texts[1]")
+	f(`{"texts":[null]}`, schema.Invalid, "texts[0]")
+	invalid("objects", `"a"`, "{}", `{"text":"a"}`)
+	f(`{"objects":[{"text":"a"},"a"]}`, schema.Invalid, "objects[1]")
+	f(`{"objects":[{"text":"a","text":"a"}]}`, schema.Invalid, "objects[0]")
+	f(`{"objects":[{"text":"a"},{"text":"a","x":1}]}`, schema.Invalid, "objects[1].x")
+	f(`{"objects":[{}]}`, schema.Invalid, "objects[0].text")
+	f(`{"objects":[{"text":null}]}`, schema.Invalid, "objects[0].text")
 	invalid("role", `"owner"`, `""`, "null", `"Admin"`)
 }
 
@@ -120,6 +150,7 @@ func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", `{"text":"a","text":"b"}`, `{"price":"0.1","count":1,"from":"2026-01-01"}`,
 		`{"id":"12345678-1234-4234-8234-123456789012","none":null,"yes":true}`, `{"text":"\ud800"}`,
+		`{"texts":["a",null],"objects":[{"text":"a"},{"text":"b","text":""}]}`,
 		`{"x":{"y":[1,2,{"z":null}]}}`, "{\"\xff\":1}", `{"text":"a"}}`,
 	} {
 		f.Add(seed)

@@ -105,6 +105,9 @@ func newOrganization(mark string) *Organization {
 // Service returns the name of a service of the catalog's that the organization used.
 func (o *Organization) Service() string { return o.Mark + "-service" }
 
+// Meter returns the name of a meter of the catalog's.
+func (o *Organization) Meter() string { return o.Mark + "-meter" }
+
 // Model returns the name of a model with prices for input and output.
 func (o *Organization) Model() string { return o.Mark + "-priced" }
 
@@ -117,6 +120,7 @@ func (o *Organization) addTo(c *schema.Catalog) {
 		ID: o.ID, Name: o.Mark + " organization", Tenant: o.Tenant,
 	})
 	c.Services = append(c.Services, schema.Service{Name: o.Service()})
+	c.Meters = append(c.Meters, schema.Meter{Name: o.Meter()})
 	for model, types := range map[string][]string{
 		o.Model(): {schema.Input, schema.Output}, o.Embedding(): {schema.Input},
 	} {
