@@ -35,13 +35,15 @@ func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
 		return nil, schema.Errorf(schema.Unavailable, "", "billing is off: set STRIPE_API_KEY")
 	}
 	now := r.now()
-	runs, err := r.cfg.Queries.ReportRuns(ctx, 1)
+	runs, err := r.cfg.Queries.ReportRuns(ctx, runsKept)
 	if err != nil {
 		return nil, err
 	}
-	if len(runs) > 0 && runs[0].NotBefore.After(now) {
-		return nil, schema.Errorf(schema.Unavailable, "",
-			"Stripe asked to be left alone until %s", runs[0].NotBefore.Format(time.RFC3339))
+	for _, run := range runs {
+		if run.NotBefore.After(now) {
+			return nil, schema.Errorf(schema.Unavailable, "",
+				"Stripe is left alone until %s", run.NotBefore.UTC().Format(time.RFC3339))
+		}
 	}
 	organizations, meters, err := r.cfg.Queries.Billed(ctx)
 	if err != nil {

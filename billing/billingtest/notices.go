@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -42,7 +43,7 @@ func Sign(body []byte, secret string, at time.Time) string {
 
 // tell makes the event of an invoice, as it is then.
 func (s *Stripe) tell(i *invoice, kind string, at time.Time) {
-	id := fmt.Sprintf("evt_%s_%s", kind, i.id)
+	id := fmt.Sprintf("evt_%s_%s", strings.ReplaceAll(kind, ".", "_"), i.id)
 	s.notice(id, kind, at, map[string]any{
 		"id": id, "object": "event", "type": kind, "api_version": "2023-10-16",
 		"created": at.Unix(), "livemode": false, "pending_webhooks": 1,
