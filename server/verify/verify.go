@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
@@ -25,6 +26,9 @@ type Config struct {
 	Queries *queries.Queries
 	Data    string        // a node's data folder, for what was set aside there; empty: none is at hand
 	Window  time.Duration // how long an idempotency key is known; default 34 days
+
+	Mode schema.ReportMode // how Stripe is told; zero: reports that are behind are not noted
+	Now  func() time.Time  // default time.Now
 
 	Settle   time.Duration // between two looks; default 2 s
 	HoldWait time.Duration // for the nodes to keep a hold; default 15 s
@@ -40,6 +44,9 @@ func (c Config) withDefaults() Config {
 			*d.field = d.value
 		}
 	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	return c
 }
 
@@ -53,11 +60,12 @@ const (
 	Sequence   Kind = "sequence"   // what a node stored is not in the ledger, or twice
 	Correction Kind = "correction" // the journal of corrections is not whole
 	Dimension  Kind = "dimension"  // a dimension is not described
+	Slot       Kind = "slot"       // what Stripe is told is not fixed once, or is not whole
 	Unproved   Kind = "unproved"   // a rollup differs, and inserts that are under way may be why
 )
 
 // Kinds are all of them.
-var kinds = []Kind{Rollup, Event, Sequence, Correction, Dimension, Unproved}
+var kinds = []Kind{Rollup, Event, Sequence, Correction, Dimension, Slot, Unproved}
 
 // Finding is something that is not as it should be.
 type Finding struct {
@@ -89,7 +97,7 @@ func (v *Verifier) Run(ctx context.Context, p queries.VerifyParams) (Report, err
 		context.Context, queries.VerifyParams,
 	) ([]Finding, []string, error){
 		v.rollups, v.lasting(v.events, eventLooks), v.lasting(v.sequences, 2),
-		v.lasting(v.corrections, 3), v.lasting(v.dimensions, 2),
+		v.lasting(v.corrections, 3), v.lasting(v.dimensions, 2), v.lasting(v.reports, 2),
 	} {
 		found, notes, err := look(ctx, p)
 		if err != nil {
