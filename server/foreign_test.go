@@ -216,10 +216,11 @@ func (w *walker) hidden(t *testing.T, who string, r dialecttest.Request) dialect
 	got := w.Do(t, r)
 	answer := fmt.Sprint(got.Header) + string(got.Body)
 	if strings.HasPrefix(r.Path, "/v1/admin/services") ||
+		strings.HasPrefix(r.Path, "/v1/admin/meters") ||
 		strings.HasPrefix(r.Path, "/v1/admin/text_model_costs") {
-		// Services and prices are everybody's, whoever's name they have here.
-		answer = strings.NewReplacer(w.owner.Service(), "", w.owner.Model(), "",
-			w.owner.Embedding(), "").Replace(answer)
+		// Services, meters and prices are everybody's, whoever's name they have here.
+		answer = strings.NewReplacer(w.owner.Service(), "", w.owner.Meter(), "",
+			w.owner.Model(), "", w.owner.Embedding(), "").Replace(answer)
 	}
 	asked := r.Path + r.Body + strings.Join(r.Header, " ")
 	for _, mark := range w.owner.Marks() {
@@ -257,7 +258,7 @@ func (w *walker) owned(t *testing.T) []string {
 			" OR toString(id) IN {agents:Array(String)}",
 		"credentials FINAL WHERE organization_id = {id:UUID} OR" +
 			" toString(user_id) IN {users:Array(String)} OR toString(agent_id) IN {agents:Array(String)}",
-		"services FINAL", "text_model_costs FINAL",
+		"services FINAL", "meters FINAL", "text_model_costs FINAL",
 	} {
 		name, _, _ := strings.Cut(from, " ")
 		digest := w.Database.Strings("SELECT concat('"+name+" ', toString(count()), ' ', toString("+
