@@ -164,6 +164,15 @@ func planOpen(s queries.OpenSlot, now time.Time) task {
 	return settle
 }
 
+// behind reports whether a slot has something to be told beyond its open revision.
+func (j job) behind() bool {
+	after := j.slot.Open.Total
+	if j.slot.Open.Mode == schema.Raw {
+		after = j.slot.Told + j.slot.Open.Send
+	}
+	return j.slot.Sendable && after != j.slot.Want()
+}
+
 // moves reports whether a new revision would go where the catalog has its slot now, if Stripe never
 // took one of the slot: that mends a customer that was wrong. What Stripe took stays where it is.
 func (j job) moves() bool {

@@ -56,7 +56,7 @@ type pass struct {
 	silence  silence
 	asked    time.Duration // Stripe wants no calls for so long
 	rejected int
-	done     int             // jobs of the newest round that were done, or too old to be
+	again    bool            // the newest round left something that another can do at once
 	alerted  map[string]bool // reasons that the log has
 	err      error           // of the database, or a test's crash: the pass is over
 }
@@ -143,7 +143,7 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 	}
 	batch := queries.IntentBatch{Number: newest + 1, ID: uuid.New()}
 	var sending []job
-	p.idle, p.done = 0, 0
+	p.idle = 0
 	for _, j := range jobs {
 		switch j.task {
 		case rest:
@@ -163,7 +163,7 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 	if err := p.deliver(ctx, sending, seen); err != nil {
 		return false, err
 	}
-	return len(batch.Intents)+p.done > 0, ctx.Err()
+	return p.again || len(batch.Intents) > 0, ctx.Err()
 }
 
 // read plans what is to be done about each slot that has something to be told.
@@ -180,6 +180,7 @@ func (p *pass) read(ctx context.Context, seen time.Time) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.again = len(open) == int(params.Limit)
 	jobs := make([]job, 0, len(open))
 	for _, s := range open {
 		j := plan(s, targets[meterOf{s.Slot.Organization, s.Slot.Meter}], p.cfg.Mode, seen)

@@ -122,7 +122,7 @@ func (p *pass) doJob(ctx context.Context, j job, seen time.Time) bool {
 	// A process that was stopped in between would send what somebody else has replaced since.
 	if p.now().Sub(seen) > roundMax {
 		p.mu.Lock()
-		p.done++ // another round reads anew
+		p.again = true
 		p.mu.Unlock()
 		return false
 	}
@@ -219,11 +219,15 @@ func (p *pass) note(j job, verdict schema.Verdict, a Answer) {
 	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done++
-	p.slots[j.slot.Slot] = failed
-	if verdict.Delivered() {
+	switch {
+	case verdict.Delivered():
 		p.slots[j.slot.Slot] = told
 		p.run.Sent++
+		p.again = p.again || j.behind()
+	case verdict == schema.Abandoned && j.slot.Sendable:
+		p.slots[j.slot.Slot], p.again = left, true // the next revision takes its place
+	default:
+		p.slots[j.slot.Slot] = failed
 	}
 	if len(p.outcomes) == 0 {
 		p.noted = now
