@@ -207,7 +207,9 @@ func TestNothingIsProjectedInTheFirstHour(t *testing.T) {
 	}
 	f := func(after time.Duration, want string) {
 		t.Helper()
-		e := schema.Estimate{From: from, To: from.AddDate(0, 1, 0), At: from.Add(after), RecentFrom: from}
+		e := schema.Estimate{
+			From: from, To: from.AddDate(0, 1, 0), At: from.Add(after), RecentFrom: from,
+		}
 		if err := project(&e, e.To.Sub(e.At), []queries.EstimateRow{row}); err != nil {
 			t.Fatal(err)
 		}

@@ -100,7 +100,7 @@ func explained(t testing.TB) schema.Explanation {
 		r.Slot, r.Revision, r.Mode = slot, uint32(i+1), schema.Preaggregated
 		r.Total, r.Send = e.Report.Billable-int64(1-i), e.Report.Billable-int64(1-i)
 		r.Customer, r.CreatedAt = "cus_123", start.Add(time.Duration(70+i)*time.Minute)
-		r.Identifier = "mh1-" + organization.String() + "-usage_micro_usd-1795352400-r" + string('1'+rune(i))
+		r.Identifier = Identifier(slot, r.Revision)
 		e.Revisions = append(e.Revisions, r)
 	}
 	e.Outcomes = []schema.Outcome{
@@ -147,7 +147,8 @@ func TestExplanationsAreAPage(t *testing.T) {
 	f("everything", e)
 
 	raw := e
-	raw.Report.Unit, raw.Report.State, raw.Report.Reported = schema.WholeUnits, schema.SlotSent, 7_331_100
+	raw.Report.Unit, raw.Report.State = schema.WholeUnits, schema.SlotSent
+	raw.Report.Reported = 7_331_100
 	raw.Report.Closed, raw.Report.Billable = true, 7_331_194
 	raw.Exact, raw.Rounded = rounded(raw.Usage, schema.WholeUnits)
 	raw.Revisions = append([]schema.Revision(nil), e.Revisions...)

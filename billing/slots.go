@@ -12,10 +12,6 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// takenFor is how old an hour may be for Stripe to be told of it: 35 days, less a margin for what
-// is tried again.
-const takenFor = 35*24*time.Hour - 6*time.Hour
-
 // slotsMax bounds an answer of Slots when it is asked for no fewer.
 const slotsMax = 10_000
 
@@ -53,23 +49,32 @@ func (r *Reporter) Slots(
 
 // lookAt returns what the states of these slots depend on besides themselves. What is due is only
 // asked for when one of them can no longer be told: it is a question about everybody.
-func (r *Reporter) lookAt(ctx context.Context, all []queries.SlotStatus) (slotLook, error) {
-	now := r.cfg.Now().UTC()
-	l := slotLook{
-		now: now, sealed: now.Add(-r.cfg.SealDelay), oldest: now.Add(-takenFor),
-		sending: r.cfg.Stripe != nil,
+func (r *Reporter) lookAt(ctx context.Context, all []queries.SlotStatus) (l slotLook, err error) {
+	now := r.now()
+	l = slotLook{
+		now: now, sealed: now.Add(-r.cfg.SealDelay), oldest: oldestSendable(now),
+		sending: r.cfg.Stripe != nil, mode: r.cfg.Mode,
 	}
-	organizations := make(map[uuid.UUID]bool)
+	organizations, behind := make(map[uuid.UUID]bool), false
 	for i := range all {
-		if s := &all[i]; l.past(s) && !synced(s) {
+		switch s := &all[i]; {
+		case synced(s):
+		case l.past(s):
 			organizations[s.Slot.Organization] = true
+		default:
+			behind = true
+		}
+	}
+	if behind {
+		if l.targets, err = r.targets(ctx); err != nil {
+			return l, err
 		}
 	}
 	if len(organizations) == 0 {
 		return l, nil
 	}
 	due, err := r.cfg.Queries.DueCarries(ctx, queries.DueParams{
-		Mode: r.cfg.Mode, From: time.Unix(0, 0).UTC(), Oldest: l.oldest,
+		Mode: r.cfg.Mode, From: now.Add(-carryFrom).Truncate(schema.SlotLength), Oldest: l.oldest,
 		Carried: now.Add(time.Hour), Limit: slotsMax, // what was carried a moment ago does not wait
 	})
 	if err != nil {
@@ -99,7 +104,9 @@ type slotLook struct {
 	sealed  time.Time // hours that end after may still get usage of their time
 	oldest  time.Time // Stripe takes nothing of hours before
 	sending bool      // there is a key
+	mode    schema.ReportMode
 
+	targets map[meterOf]target    // where the catalog has everything reported
 	periods []schema.StripePeriod // that are finalized
 	due     map[schema.Slot]int64 // what is to be carried, by the slot at its origin
 }
@@ -137,10 +144,25 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 		return schema.SlotRejected, l.refusal(s)
 	case latest.Revision == 0 && !l.isSealed(s):
 		return schema.SlotOpen, ""
-	case !l.sending:
-		return schema.SlotPending, "nothing is sent without STRIPE_API_KEY"
 	}
-	return schema.SlotPending, ""
+	return schema.SlotPending, l.held(s)
+}
+
+// held says why a slot that is to be told is not; empty: it will be.
+func (l slotLook) held(s *queries.SlotStatus) string {
+	t, item := l.targets[meterOf{s.Slot.Organization, s.Slot.Meter}], s.Latest.SubscriptionItem
+	if s.Latest.Revision == 0 {
+		item = t.item
+	}
+	switch {
+	case !l.sending:
+		return "nothing is sent without STRIPE_API_KEY"
+	case t.shared:
+		return alerts["shared"]
+	case l.mode == schema.UsageRecord && item == "":
+		return alerts["no_item"]
+	}
+	return ""
 }
 
 // closed is the state of a slot that Stripe takes no more and does not have as it is: what it

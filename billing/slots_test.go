@@ -17,7 +17,8 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 	t.Parallel()
 	now := atTime(t, "2026-11-22T14:05:00Z")
 	look := slotLook{
-		now: now, sealed: now.Add(-10 * time.Minute), oldest: now.Add(-takenFor), sending: true,
+		now: now, sealed: now.Add(-10 * time.Minute), oldest: oldestSendable(now),
+		sending: true, mode: schema.Preaggregated,
 	}
 	sealed := atTime(t, "2026-11-22T12:00:00Z")
 	status := func(change func(*queries.SlotStatus)) queries.SlotStatus {
@@ -37,7 +38,9 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 			}
 		}
 	}
-	f := func(name string, want schema.SlotState, detail string, changes ...func(*queries.SlotStatus)) {
+	f := func(
+		name string, want schema.SlotState, detail string, changes ...func(*queries.SlotStatus),
+	) {
 		t.Helper()
 		s := status(func(s *queries.SlotStatus) {
 			for _, c := range changes {
@@ -122,6 +125,15 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 	f("just not too large", schema.SlotPending, "", over,
 		func(s *queries.SlotStatus) { s.Carried = 0 })
 
+	here := meterOf{uuid.NameSpaceURL, "m"}
+	look.targets = map[meterOf]target{here: {customer: "cus_1", item: "si_1", shared: true}}
+	f("shared", schema.SlotPending, "one customer and meter")
+	look.targets[here], look.mode = target{customer: "cus_1"}, schema.UsageRecord
+	f("no item", schema.SlotPending, "needs the subscription item")
+	look.targets[here] = target{customer: "cus_1", item: "si_1"}
+	f("an item", schema.SlotPending, "")
+	f("its first revision had none", schema.SlotPending, "needs the subscription item",
+		told(schema.Accepted, 99))
 	look.sending = false
 	f("no key", schema.SlotPending, "STRIPE_API_KEY")
 	f("no key, open", schema.SlotOpen, "", running)
@@ -143,8 +155,9 @@ func TestClosedSlotsSayWhereTheirUnitsAre(t *testing.T) {
 	) {
 		t.Helper()
 		look := slotLook{
-			now: now, sealed: now.Add(-10 * time.Minute), oldest: now.Add(-takenFor),
-			sending: true, periods: []schema.StripePeriod{closed}, due: map[schema.Slot]int64{},
+			now: now, sealed: now.Add(-10 * time.Minute), oldest: oldestSendable(now), sending: true,
+			mode: schema.Preaggregated, periods: []schema.StripePeriod{closed},
+			due: map[schema.Slot]int64{},
 		}
 		slot := func(start time.Time) schema.Slot {
 			return schema.Slot{Organization: organization, Meter: "m", Start: start}
