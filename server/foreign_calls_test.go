@@ -21,6 +21,7 @@ func calls(h *dialecttest.Harness) map[string][]call {
 	ownCalls(h.Acme, all)
 	catalogCalls(h, h.Acme, h.Globex, all)
 	personCalls(h.Acme, h.Globex, all)
+	reportCalls(h.Acme, all)
 	return all
 }
 
@@ -134,13 +135,16 @@ func ownCalls(o *dialecttest.Organization, all map[string][]call) {
 	}
 }
 
+// everybodys are the kinds of things that belong to no organization.
+var everybodys = map[string]bool{"services": true, "meters": true, "text_model_costs": true}
+
 // things adds what can be done to one thing of the catalog by its id.
 func things(all map[string][]call, kind, parameters, id, change string) {
 	for method, body := range map[string]string{"GET": "", "PATCH": change, "DELETE": ""} {
 		route := method + " /v1/admin/" + kind + "/" + parameters
 		all[route] = append(all[route], call{
 			path: "/v1/admin/" + kind + "/" + id, body: body, crosses: true,
-			answers: method == "GET" && (kind == "services" || kind == "text_model_costs"),
+			answers: method == "GET" && everybodys[kind],
 		})
 	}
 }
@@ -151,11 +155,11 @@ func catalogCalls(
 ) {
 	for _, kind := range []string{
 		"organizations", "users", "memberships", "agents", "services", "credentials",
-		"text_model_costs", "stripe_mappings", "audit", "unpriced",
+		"meters", "text_model_costs", "stripe_mappings", "audit", "unpriced",
 	} {
 		list, query := "/v1/admin/"+kind, "?organization_id="+o.ID.String()
 		all["GET "+list] = []call{{path: list, answers: true, crosses: true}}
-		if kind != "services" && kind != "text_model_costs" && kind != "users" {
+		if !everybodys[kind] && kind != "users" {
 			all["GET "+list] = append(all["GET "+list], call{path: list + query, crosses: true})
 		}
 	}
@@ -172,6 +176,8 @@ func catalogCalls(
 	things(all, "stripe_mappings", ":organization_id", o.ID.String(), `{"customer":"cus_1"}`)
 	post("services", `{"name":%q}`, o.Service())
 	things(all, "services", ":name", o.Service(), `{}`)
+	post("meters", `{"name":%q}`, o.Meter())
+	things(all, "meters", ":name", o.Meter(), `{"unit":"quantity"}`)
 	rates := h.Database.Strings("SELECT toString(id) FROM text_model_costs WHERE model = {model:String}",
 		clickhouse.Named("model", o.Model()))
 	post("text_model_costs", `{"model":%q,"usage_type":"INPUT","from":"1970-01-01T00:00:00Z",`+

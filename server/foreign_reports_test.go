@@ -16,7 +16,7 @@ func reportCalls(o *dialecttest.Organization, all map[string][]call) {
 		}
 	}
 	hour := time.Now().UTC().Format("2006-01-02T15")
-	for _, meter := range []string{"-", o.Meter()} {
+	for _, meter := range []string{"~", o.Meter()} {
 		const route = "GET /v1/report/slots/:organization_id/:meter/:hour"
 		all[route] = append(all[route], call{
 			path: "/v1/report/slots/" + o.ID.String() + "/" + meter + "/" + hour, crosses: true,

@@ -11,8 +11,8 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// noMeter stands in a path for the meter of usage that no meter counts.
-const noMeter = "-"
+// noMeter stands in a path for the meter of usage that no meter counts. No name has it.
+const noMeter = "~"
 
 // explanation is everything behind a slot's number, on the wire.
 type explanation struct {
