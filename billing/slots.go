@@ -161,6 +161,9 @@ func (l slotLook) held(s *queries.SlotStatus) string {
 		return alerts["shared"]
 	case l.mode == schema.UsageRecord && item == "":
 		return alerts["no_item"]
+	case l.mode == schema.UsageRecord && s.Own+s.Carried < 0 && s.Told == 0:
+		return "a usage record cannot be negative: what is too much is carried when the period " +
+			"is invoiced"
 	}
 	return ""
 }

@@ -134,6 +134,8 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 	f("an item", schema.SlotPending, "")
 	f("its first revision had none", schema.SlotPending, "needs the subscription item",
 		told(schema.Accepted, 99))
+	f("below nothing", schema.SlotPending, "cannot be negative",
+		func(s *queries.SlotStatus) { s.Own = -11 })
 	look.sending = false
 	f("no key", schema.SlotPending, "STRIPE_API_KEY")
 	f("no key, open", schema.SlotOpen, "", running)
