@@ -154,6 +154,7 @@ func (of sums) days(ctx context.Context, s stretch) error {
 			continue
 		}
 		found.Part = true
+		i, before := len(of.all), of.repairs
 		of.all = append(of.all, found)
 		if found.Difference() == 0 {
 			continue
@@ -161,6 +162,7 @@ func (of sums) days(ctx context.Context, s stretch) error {
 		if err := of.hours(ctx, one); err != nil {
 			return err
 		}
+		of.all[i].Repaired = uint32(of.repairs - before) //nolint:gosec // at most repairsMax
 	}
 	return of.hours(ctx, stretch{inner.to, s.to})
 }

@@ -112,3 +112,28 @@ func TestComparisonsAreAPage(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestRepairsHaveBounds: a reconciliation never has everything told again at once, nor what would
+// be too old for Stripe before it is. Without repairsMax the second is told again, without
+// repairBefore the third: seen by removing each.
+func TestRepairsHaveBounds(t *testing.T) {
+	now := november.Add(40 * 24 * time.Hour)
+	f := func(name string, mode schema.ReportMode, before, age int, want uint32) {
+		t.Helper()
+		slots := reported(0)
+		slots[0].Slot.Start = now.Add(-time.Duration(age) * time.Hour)
+		l := &look{
+			asking: asking{Reporter: &Reporter{cfg: Config{Mode: mode}}}, now: now, repairs: before,
+		}
+		got, advice := l.repair(slots, schema.Comparison{})
+		if got != want || len(l.outcomes) != int(want) || advice == "" {
+			t.Errorf("%s: %d repaired, %d outcomes, %q", name, got, len(l.outcomes), advice)
+		}
+	}
+	f("the last one", schema.Preaggregated, repairsMax-1, 10, 1)
+	f("one too many", schema.Preaggregated, repairsMax, 10, 0)
+	f("too old", schema.Preaggregated, 0, 35*24-6-11, 0)
+	f("not too old", schema.Preaggregated, 0, 35*24-6-13, 1)
+	f("raw", schema.Raw, 0, 10, 0)
+	f("usage records", schema.UsageRecord, 0, 10, 1)
+}

@@ -3,9 +3,13 @@ package billing_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +220,9 @@ func TestNoticesAreSigned(t *testing.T) {
 		t.Errorf("an event that nobody needs: %q", got)
 	}
 
+	d.notNeeded()
+
+	good = billingtest.Sign(n.Body, billingtest.Secret, d.clock.Now())
 	d.reporter = d.newReporter(schema.Preaggregated, nil)
 	f("no key", good, schema.Unavailable)
 	open2, err := billing.NewClient(billing.ClientConfig{Key: "sk_test_x", Now: d.clock.Now})
@@ -238,7 +245,7 @@ func TestInvoicesInAnyOrder(t *testing.T) {
 		return fmt.Sprintf("%s %s-%s %v %d", meter, at(from).Format("2T15"),
 			at(from+6).Format("2T15"), final, units)
 	}
-	f := func(from int, order ...int) {
+	f := func(from int, crash string, order ...int) {
 		t.Helper()
 		d.stripe.Tamper("cus_acme", costMeter, at(from+1), 10)
 		d.stripe.Tamper("cus_acme", costMeter, at(from+2), 20)
@@ -258,6 +265,7 @@ func TestInvoicesInAnyOrder(t *testing.T) {
 		for n, i := range order {
 			d.clock.Advance(time.Second)
 			d.post(all[i])
+			d.crash(crash)
 			d.deal()
 			if n == 0 && i == 0 {
 				wants(false, 0)
@@ -272,15 +280,36 @@ func TestInvoicesInAnyOrder(t *testing.T) {
 			}
 		}
 	}
-	f(0, 0, 1)
-	f(6, 1, 0, 1)
-	f(12, 0, 0, 1, 1, 0)
+	f(0, "", 0, 1)
+	f(6, "", 1, 0, 1)
+	f(12, "", 0, 0, 1, 1, 0)
+	f(18, "notice", 0, 1)
+	f(24, "dealt", 1, 0)
 }
 
-// TestNoticesThatNobodyNeeds are dealt with, whatever is in them.
-func TestNoticesThatNobodyNeeds(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, schema.Preaggregated, billingtest.Options{})
+var errEnded = errors.New("the process ended")
+
+// crash has dealing with notices end at a step, as the end of its process would.
+func (d *desk) crash(step string) {
+	d.t.Helper()
+	if step == "" {
+		return
+	}
+	d.reporter.CrashAt(func(at string) error {
+		if at == step {
+			return errEnded
+		}
+		return nil
+	})
+	if err := d.reporter.DealWithNotices(d.t.Context()); !errors.Is(err, errEnded) {
+		d.t.Errorf("crash at %s: %v", step, err)
+	}
+	d.reporter.CrashAt(nil)
+}
+
+// notNeeded posts events that nobody needs: they are dealt with, whatever is in them.
+func (d *desk) notNeeded() {
+	d.t.Helper()
 	const line = `{"id":"il_1","quantity":5,"subscription_item":"si_x","period":{"start":1772409600,` +
 		`"end":1772413200},"price":{"recurring":{"usage_type":"metered","meter":"mtr_other"}}}`
 	invoice := func(id, kind, customer string) billingtest.Notice {
@@ -297,9 +326,9 @@ func TestNoticesThatNobodyNeeds(t *testing.T) {
 	)
 	d.deal()
 	f := func(kind, want string) {
-		t.Helper()
+		d.t.Helper()
 		if got := d.noted(kind); len(got) != 1 || !strings.HasPrefix(got[0], want) {
-			t.Errorf("%s: %q, want %q", kind, got, want)
+			d.t.Errorf("%s: %q, want %q", kind, got, want)
 		}
 	}
 	f("invoice.finalized", "done: its customer is no organization's")
@@ -307,7 +336,7 @@ func TestNoticesThatNobodyNeeds(t *testing.T) {
 	f("invoice.voided", "done: its period stays closed")
 	f("v1.billing.meter.no_meter_found", "done: cannot be read: ") // Stripe has no such event
 	if got := d.periods(); len(got) > 0 {
-		t.Errorf("periods: %q", got)
+		d.t.Errorf("periods: %q", got)
 	}
 }
 
@@ -351,4 +380,113 @@ func TestNoticeWaitsForStripe(t *testing.T) {
 			t.Errorf("thin event after a week: %q", got)
 		}
 	}
+}
+
+// TestRefusedRevisionIsToldAgain: Stripe takes an event of a customer that it does not know, and
+// says so later. Then the slot is not told, and is told again when it has rested.
+func TestRefusedRevisionIsToldAgain(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, schema.Preaggregated, billingtest.Options{})
+	d.uses(ghost, 3, 100)
+	d.clock.Set(at(5))
+	d.run()
+	d.foreignEvent("not-ours-1")
+	d.foreignEvent("mh1-" + ghost.String() + "-" + costMeter + "-7200-r1") // ours, if there were one
+	all := d.stripe.Notices()
+	if len(all) != 1 {
+		t.Fatalf("%d events", len(all))
+	}
+	d.post(all...)
+	d.clock.Advance(time.Second)
+	d.run()
+	d.post(all...)
+	d.run()
+	slot := schema.Slot{Organization: ghost, Meter: costMeter, Start: at(3)}
+	outcomes, err := d.q.SlotOutcomes(t.Context(), slot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, o := range outcomes {
+		got = append(got, fmt.Sprintf("r%d %s %s", o.Revision, o.Verdict, o.Detail))
+	}
+	want := "r1 accepted \nr1 refused meter_event_customer_not_found: Customer or meter not found: " +
+		"meter_event_customer_not_found"
+	if strings.Join(got, "\n") != want {
+		t.Errorf("outcomes:\n%s\nwant:\n%s", strings.Join(got, "\n"), want)
+	}
+	const thin = "v1.billing.meter.error_report_triggered"
+	if got := d.noted(thin); len(got) != 1 ||
+		got[0] != "done: 1 revisions refused, 2 events that are not ours" {
+		t.Errorf("noted: %q", got)
+	}
+
+	d.stripe.AddCustomer("cus_ghost")
+	d.clock.Advance(61 * time.Minute)
+	d.run()
+	if got := d.stripe.Total("cus_ghost", costMeter, at(3)); got != 100 {
+		t.Errorf("Stripe has %d, want 100", got)
+	}
+}
+
+// foreignEvent sends a meter event of a customer that Stripe does not know, as another program.
+func (d *desk) foreignEvent(identifier string) {
+	d.t.Helper()
+	form := url.Values{
+		"event_name": {costMeter}, "identifier": {identifier},
+		"payload[stripe_customer_id]": {"cus_unknown"}, "payload[value]": {"1"},
+		"timestamp": {strconv.FormatInt(d.clock.Now().Unix(), 10)},
+	}
+	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost,
+		d.stripe.URL+"/v1/billing/meter_events", strings.NewReader(form.Encode()))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer sk_test_other")
+	r.Header.Set("Stripe-Version", "2023-10-16")
+	r.Header.Set("Idempotency-Key", identifier)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		d.t.Fatalf("status %d", answer.StatusCode)
+	}
+}
+
+// TestPeriodIsToldBeforeItCloses and what comes later is carried: a draft has its last hour told
+// before it is sealed, and what is used after the invoice is final goes into the next period.
+func TestPeriodIsToldBeforeItCloses(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, schema.Preaggregated, billingtest.Options{PeriodLength: 24 * time.Hour})
+	total := func(from, to int, want int64) {
+		t.Helper()
+		if got := d.stripe.Sum("cus_acme", costMeter, at(from), at(to)); got != want {
+			t.Errorf("Stripe has %d in hours %d to %d, want %d", got, from, to, want)
+		}
+	}
+	d.uses(acme, 23, 100)
+	d.clock.Set(at(24).Add(time.Minute))
+	d.run()
+	total(0, 24, 0)
+	d.post(d.stripe.Notices()...)
+	d.run()
+	total(0, 24, 100)
+	d.uses(acme, 24, 5)
+	d.clock.Set(at(26))
+	d.post(d.stripe.Notices()...)
+	d.uses(acme, 22, 7)
+	d.run()
+	total(0, 24, 100)
+	total(24, 48, 12)
+	for _, i := range d.stripe.Invoices() {
+		if len(i.Lines) != 2 || i.Lines[0].Quantity != 100 {
+			t.Errorf("invoice: %+v", i)
+		}
+	}
+	d.clock.Set(at(60))
+	d.run()
+	total(24, 48, 12)
 }

@@ -183,16 +183,14 @@ func (l *look) whole(ctx context.Context, of sums, s stretch) error {
 		l.skip(of.organization, of.account, s, "Stripe was told more while it was asked: look again")
 		return nil
 	}
-	at := len(l.all)
+	at, before := len(l.all), l.repairs
 	l.all = append(l.all, found)
 	err = of.days(ctx, s)
 	if err != nil && ofStripe(err) {
 		l.all[at].Detail = "where it differs could not be asked: " + err.Error()
 		err = nil
 	}
-	for _, part := range l.all[at+1:] {
-		l.all[at].Repaired += part.Repaired
-	}
+	l.all[at].Repaired = uint32(l.repairs - before) //nolint:gosec // at most repairsMax
 	return err
 }
 
