@@ -105,8 +105,8 @@ func checkWebhookSecret(all string) error {
 	}
 	for each := range strings.SplitSeq(all, ",") {
 		if !strings.HasPrefix(strings.TrimSpace(each), "whsec_") {
-			return errors.New("must be what Stripe shows of the webhook endpoint: whsec_…, or " +
-				"two of them with a comma between while one replaces the other")
+			return errors.New("must be what Stripe shows of a webhook endpoint, whsec_…, or " +
+				"several with commas between")
 		}
 	}
 	return nil
