@@ -93,6 +93,24 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(leaseHolder, "lease"),
 		asked(stripePeriods, id),
 		asked(openWebhooks, 1),
+		asked(slotStatuses, SlotsParams{Organization: id, From: from, To: to, Limit: 100}),
+		asked(slotUsage, schema.Slot{Organization: id, Meter: "usage", Start: from}),
+		asked(slotEvents, SlotEventsParams{
+			Slot: schema.Slot{Organization: id, Meter: "usage", Start: from}, Limit: 100,
+		}),
+		asked(slotCarries, schema.Slot{Organization: id, Meter: "usage", Start: from}),
+		asked(reported, ReportedParams{
+			Organization: id, Mode: schema.Raw, From: from, To: to, Settled: to,
+		}),
+		asked(reportBacklog, OpenSlotsParams{
+			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to,
+		}),
+		asked(comparisons, ComparisonsParams{Organization: id, From: from, To: to, Limit: 100}),
+		asked(estimateUsage, EstimateParams{Organization: id, From: from, To: to, Recent: from}),
+		asked(dueCarries, DueParams{
+			Organization: id, Mode: schema.Raw, From: from, Oldest: to, Carried: to, Limit: 100,
+		}),
+		asked(carryWritten, schema.Carry{Organization: id, Meter: "usage", From: from, Number: 1}),
 		asked(batchFrozen, 1),
 		asked(openSlots, OpenSlotsParams{
 			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to, Limit: 100,
@@ -114,7 +132,8 @@ func AllInserted() []string {
 	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	names = append(names, dropEventKeys) // it is no question either
 	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,
-		insertReportLeases, insertStripePeriods, insertStripeWebhooks)
+		insertReportLeases, insertStripePeriods, insertStripeWebhooks, insertReportCarries,
+		insertStripeComparisons)
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -59,14 +57,7 @@ var openSlots = ask("open_slots",
 			&r.created, &r.Open.Writer, &r.verdict, &r.Open.Attempts, &r.Open.Rotations,
 			&r.last, &r.Sendable,
 		}
-	}).with(clickhouse.Settings{
-	// It is asked every few minutes beside everything else: two threads, and a memory that holds
-	// millions of slots.
-	"max_threads":      2,
-	"max_memory_usage": 2 << 30,
-	// The few slots that differ are looked up while the intents stream by, never the reverse.
-	"query_plan_join_swap_table": "false",
-})
+	}).with(reportSettings)
 
 // OpenSlots returns the slots that have something to be told and do not rest, the oldest first: a
 // slot of which Stripe refused a revision rests an hour, then two, up to a day; one whose revision

@@ -41,11 +41,11 @@ RIGHT JOIN
         latest,
         told,
         failures,
-        open_revision,
-        toInt8(open_state) AS verdict,
-        toUInt64(tries) AS attempts,
-        toUInt64(turns) AS rotations,
-        open_at,
+        opened.1 AS open_revision,
+        opened.3 AS verdict,
+        opened.4 AS attempts,
+        opened.5 AS rotations,
+        opened.7 AS open_at,
         if(open_revision > 0, open_revision, latest) AS shown,
         window_start >= {from:DateTime('UTC')} AND window_start >= p.closed AS sendable,
         arrayExists(
@@ -57,84 +57,63 @@ RIGHT JOIN
             organization_id,
             meter,
             window_start,
-            sum(own_units) AS own,
-            sum(carried_units) AS carried,
-            toUInt32(sum(newest)) AS latest,
-            sum(newest_state) AS latest_state,
-            sum(told_units) AS told,
-            toUInt32(sum(failed_times)) AS failures,
-            sum(failed_last) AS failed_at,
-            toUInt32(sum(opened.1)) AS open_revision,
-            sum(opened.2) AS open_way,
-            sum(opened.3) AS open_state,
-            sum(opened.4) AS tries,
-            sum(opened.5) AS turns,
-            sum(opened.6) AS intended,
-            sum(opened.7) AS open_at
+            own,
+            carried,
+            latest,
+            latest_state,
+            if({mode:UInt8} = 3, added_units, set_units) AS told,
+            failures,
+            failed_at,
+            if(
+                {mode:UInt8} = 3,
+                arraySort(open),
+                arrayFilter(r -> r.1 = latest, open)
+            )[1] AS opened
         FROM
         (
             SELECT
                 organization_id,
-                toString(metered_slots.meter) AS meter,
+                meter,
                 window_start,
-                units AS own_units,
-                0 AS carried_units,
-                0 AS newest,
-                0 AS newest_state,
-                0 AS told_units,
-                0 AS failed_times,
-                0 AS failed_last,
-                (0, 0, 0, 0, 0, 0, 0) AS opened
-            FROM metered_slots
+                own,
+                carried,
+                latest,
+                latest_state,
+                set_units,
+                added_units,
+                failures,
+                failed_at,
+                open
+            FROM reported_slots
             WHERE window_start >= {from:DateTime('UTC')}
-            UNION ALL
-            SELECT
-                organization_id,
-                toString(report_carries.meter) AS meter,
-                to_window AS window_start,
-                0 AS own_units,
-                units AS carried_units,
-                0 AS newest,
-                0 AS newest_state,
-                0 AS told_units,
-                0 AS failed_times,
-                0 AS failed_last,
-                (0, 0, 0, 0, 0, 0, 0) AS opened
-            FROM report_carries
-            WHERE to_window >= {from:DateTime('UTC')}
             UNION ALL
             SELECT
                 organization_id,
                 toString(report_slots.meter) AS meter,
                 window_start,
-                0 AS own_units,
-                0 AS carried_units,
-                latest AS newest,
-                latest_state AS newest_state,
-                if({mode:UInt8} = 3, base_units + added_units, set_units) AS told_units,
-                arrayCount(r -> r > newest_kept, failed) AS failed_times,
-                failed_at AS failed_last,
-                if(
-                    {mode:UInt8} = 3,
-                    arraySort(open),
-                    arrayFilter(r -> r.1 = latest, open)
-                )[1] AS opened
+                0 AS own,
+                0 AS carried,
+                latest,
+                latest_state,
+                set_units,
+                added_units,
+                0 AS failures,
+                0 AS failed_at,
+                open
             FROM report_slots
             WHERE window_start >= {from:DateTime('UTC')} - INTERVAL 35 DAY
+              AND window_start < {from:DateTime('UTC')}
+              AND notEmpty(open)
         )
-        GROUP BY
-            organization_id,
-            meter,
-            window_start
-        HAVING open_revision > 0
-            OR window_start >= {from:DateTime('UTC')}
-                AND meter != ''
-                AND (
-                    told != own + carried
-                    OR {mode:UInt8} != 3
-                        AND latest > 0
-                        AND (latest_state < 20 OR latest_state >= 30)
-                )
+        WHERE opened.1 > 0
+           OR window_start >= {from:DateTime('UTC')}
+               AND meter != ''
+               AND (
+                   told != own + carried
+                   OR {mode:UInt8} != 3
+                       AND latest > 0
+                       AND (latest_state < 20 OR latest_state >= 30)
+               )
     ) AS d
     LEFT ANY JOIN
     (
@@ -151,15 +130,23 @@ RIGHT JOIN
             organization_id,
             meter
     ) AS p ON p.organization_id = d.organization_id AND p.meter = d.meter
+    LEFT ANY JOIN
+    (
+        SELECT
+            id,
+            stripe_since
+        FROM organizations FINAL
+    ) AS o ON o.id = d.organization_id
     WHERE if(
         open_revision > 0,
         multiIf(
-            open_way = 3
-                AND intended < toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}) - 72000000000,
-            greatest(intended + 79200000000, open_at + 3600000000),
-            open_at + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(tries, 7)]
+            opened.2 = 3
+                AND opened.6 < toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}) - 72000000000,
+            greatest(opened.6 + 79200000000, open_at + 3600000000),
+            open_at + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(opened.4, 7)]
         ) <= toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}),
         sendable
+            AND window_start >= o.stripe_since
             AND abs(own + carried) <= 999999999999999
             AND (window_start + INTERVAL 1 HOUR <= {sealed:DateTime('UTC')} OR drafted)
             AND (

@@ -1,7 +1,8 @@
 -- billable_hourly with the meter each row counts for: the first of its organization's meters whose
 -- usage types and models it has, then the one that takes the rest; empty when there is none, or no
 -- customer. A view: a change of the catalog holds for every hour that can still be reported.
--- Which meter is decided once for each (organization, usage type, model), of which there are few.
+-- What a retired organization used before counts as it did. Which meter is decided once for each
+-- (organization, usage type, model), of which there are few.
 CREATE VIEW IF NOT EXISTS metered_hourly AS
 SELECT
     u.organization_id AS organization_id,
@@ -81,7 +82,6 @@ LEFT ANY JOIN
                 WHERE NOT retired
             )
         ) AS m
-        WHERE NOT retired
     ) AS o ON o.id = k.organization_id
 ) AS a ON a.organization_id = u.organization_id AND a.usage_type = u.usage_type AND a.model = u.model
 WHERE u.chargeable

@@ -20,7 +20,11 @@ CREATE TABLE IF NOT EXISTS report_intents
     batch UInt64 COMMENT 'counts the batches from 1',
     batch_id UUID COMMENT 'of the try: tells its writer whether it won the number',
     PROJECTION newest (SELECT max(batch)),
-    PROJECTION batches (SELECT batch, max(batch_id) GROUP BY batch)
+    PROJECTION batches (SELECT batch, max(batch_id) GROUP BY batch),
+    PROJECTION firsts (
+        SELECT organization_id, meter, min(window_start)
+        GROUP BY organization_id, meter
+    )
 )
 ENGINE = MergeTree
 ORDER BY (organization_id, meter, window_start, revision)

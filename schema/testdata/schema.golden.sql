@@ -483,7 +483,6 @@ ANY LEFT JOIN
                 WHERE NOT retired
             )
         ) AS m
-        WHERE NOT retired
     ) AS o ON o.id = k.organization_id
 ) AS a ON (a.organization_id = u.organization_id) AND (a.usage_type = u.usage_type) AND (a.model = u.model)
 WHERE u.chargeable AND (u.hour >= a.since)
@@ -604,6 +603,16 @@ CREATE TABLE report_intents
             batch,
             max(batch_id)
         GROUP BY batch
+    ),
+    PROJECTION firsts
+    (
+        SELECT
+            organization_id,
+            meter,
+            min(window_start)
+        GROUP BY
+            organization_id,
+            meter
     )
 )
 ENGINE = MergeTree
@@ -733,13 +742,13 @@ CREATE VIEW report_slots
     `window_start` DateTime('UTC'),
     `latest` UInt32,
     `latest_state` Int8,
+    `latest_mode` Int8,
     `set_units` Int64,
-    `base_units` Int64,
     `added_units` Int64,
     `newest_kept` UInt32,
     `failed` Array(UInt32),
     `failed_at` Int64,
-    `settled_at` Int64,
+    `said_at` Int64,
     `open` Array(Tuple(
         UInt32,
         Int8,
@@ -756,14 +765,14 @@ AS SELECT
     window_start,
     max(revision) AS latest,
     argMax(state, revision) AS latest_state,
+    argMax(way, revision) AS latest_mode,
     argMaxIf(slot_total, revision, (state >= 20) AND (state < 30)) AS set_units,
-    argMaxIf(slot_total, revision, (state >= 20) AND (state < 30) AND (how != 3)) AS base_units,
-    sumIf(sent_units, (state >= 20) AND (state < 30) AND (how = 3)) AS added_units,
+    argMaxIf(slot_total, revision, (state >= 20) AND (state < 30) AND (way != 3)) + sumIf(sent_units, (state >= 20) AND (state < 30) AND (way = 3)) AS added_units,
     maxIf(revision, (state < 10) OR ((state >= 20) AND (state < 30))) AS newest_kept,
     groupArrayIf(revision, (state IN (11, 12)) OR (state >= 30)) AS failed,
-    maxIf(latest_at, (state IN (11, 12)) OR (state >= 30)) AS failed_at,
-    max(latest_at) AS settled_at,
-    groupArrayIf((revision, how, state, tries, turns, intended, latest_at), state < 10) AS open,
+    maxIf(heard_at, (state IN (11, 12)) OR (state >= 30)) AS failed_at,
+    max(heard_at) AS said_at,
+    groupArrayIf((revision, way, state, tries, turns, intended, heard_at), state < 10) AS open,
     countIf(state = 12) AS conflicts
 FROM
 (
@@ -774,12 +783,12 @@ FROM
         revision,
         argMin(total, made_at) AS slot_total,
         argMin(send, made_at) AS sent_units,
-        argMin(way, made_at) AS how,
+        argMin(how, made_at) AS way,
         min(made_at) AS intended,
         max(said) AS state,
         sum(tried) AS tries,
         sum(turned) AS turns,
-        max(said_at) AS latest_at
+        max(told_at) AS heard_at
     FROM
     (
         SELECT
@@ -789,12 +798,12 @@ FROM
             revision,
             total,
             send,
-            toInt8(mode) AS way,
+            toInt8(mode) AS how,
             toUnixTimestamp64Micro(created_at) AS made_at,
             toInt8(0) AS said,
             toUInt8(0) AS tried,
             toUInt8(0) AS turned,
-            toInt64(0) AS said_at
+            toInt64(0) AS told_at
         FROM report_intents
         UNION ALL
         SELECT
@@ -804,12 +813,12 @@ FROM
             revision,
             toInt64(0) AS total,
             toInt64(0) AS send,
-            toInt8(0) AS way,
+            toInt8(0) AS how,
             toInt64(9223372036854775807) AS made_at,
             toInt8(verdict) AS said,
             toUInt8(verdict < 30) AS tried,
             toUInt8(verdict = 3) AS turned,
-            toUnixTimestamp64Micro(at) AS said_at
+            toUnixTimestamp64Micro(at) AS told_at
         FROM report_outcomes
     )
     GROUP BY
@@ -817,6 +826,144 @@ FROM
         meter,
         window_start,
         revision
+)
+GROUP BY
+    organization_id,
+    meter,
+    window_start
+
+CREATE VIEW reported_slots
+(
+    `organization_id` UUID,
+    `meter` String,
+    `window_start` DateTime('UTC'),
+    `own` Int64,
+    `carried` Int64,
+    `carried_out` Int64,
+    `unpriced` Int64,
+    `events` Int64,
+    `latest` UInt32,
+    `latest_state` Int8,
+    `latest_mode` Int8,
+    `set_units` Int64,
+    `added_units` Int64,
+    `failures` UInt32,
+    `failed_at` Int64,
+    `said_at` Int64,
+    `conflicts` UInt64,
+    `open` Array(Tuple(
+        UInt32,
+        Int8,
+        Int8,
+        UInt64,
+        UInt64,
+        Int64,
+        Int64))
+)
+AS SELECT
+    organization_id,
+    meter,
+    window_start,
+    sum(own_units) AS own,
+    sum(in_units) AS carried,
+    sum(out_units) AS carried_out,
+    sum(lacking) AS unpriced,
+    sum(happened) AS events,
+    toUInt32(sum(newest)) AS latest,
+    toInt8(sum(newest_state)) AS latest_state,
+    toInt8(sum(newest_mode)) AS latest_mode,
+    sum(told_set) AS set_units,
+    sum(told_added) AS added_units,
+    toUInt32(sum(failed_times)) AS failures,
+    sum(failed_last) AS failed_at,
+    sum(said_last) AS said_at,
+    sum(conflicting) AS conflicts,
+    groupArrayArray(opened) AS open
+FROM
+(
+    SELECT
+        organization_id,
+        toString(metered_slots.meter) AS meter,
+        window_start,
+        units AS own_units,
+        0 AS in_units,
+        0 AS out_units,
+        slot_unpriced AS lacking,
+        slot_events AS happened,
+        0 AS newest,
+        0 AS newest_state,
+        0 AS newest_mode,
+        0 AS told_set,
+        0 AS told_added,
+        0 AS failed_times,
+        0 AS failed_last,
+        0 AS said_last,
+        0 AS conflicting,
+        [] AS opened
+    FROM metered_slots
+    UNION ALL
+    SELECT
+        organization_id,
+        toString(report_carries.meter) AS meter,
+        to_window AS window_start,
+        0 AS own_units,
+        units AS in_units,
+        0 AS out_units,
+        0 AS lacking,
+        0 AS happened,
+        0 AS newest,
+        0 AS newest_state,
+        0 AS newest_mode,
+        0 AS told_set,
+        0 AS told_added,
+        0 AS failed_times,
+        0 AS failed_last,
+        0 AS said_last,
+        0 AS conflicting,
+        [] AS opened
+    FROM report_carries
+    UNION ALL
+    SELECT
+        organization_id,
+        toString(report_carries.meter) AS meter,
+        toStartOfHour(from_window) AS window_start,
+        0 AS own_units,
+        0 AS in_units,
+        units AS out_units,
+        0 AS lacking,
+        0 AS happened,
+        0 AS newest,
+        0 AS newest_state,
+        0 AS newest_mode,
+        0 AS told_set,
+        0 AS told_added,
+        0 AS failed_times,
+        0 AS failed_last,
+        0 AS said_last,
+        0 AS conflicting,
+        [] AS opened
+    FROM report_carries
+    UNION ALL
+    SELECT
+        organization_id,
+        toString(report_slots.meter) AS meter,
+        window_start,
+        0 AS own_units,
+        0 AS in_units,
+        0 AS out_units,
+        0 AS lacking,
+        0 AS happened,
+        report_slots.latest AS newest,
+        report_slots.latest_state AS newest_state,
+        report_slots.latest_mode AS newest_mode,
+        report_slots.set_units AS told_set,
+        report_slots.added_units AS told_added,
+        arrayCount(r -> (r > newest_kept), failed) AS failed_times,
+        report_slots.failed_at AS failed_last,
+        report_slots.said_at AS said_last,
+        report_slots.conflicts AS conflicting,
+        report_slots.open AS opened
+    FROM report_slots
 )
 GROUP BY
     organization_id,
