@@ -14,7 +14,7 @@ import (
 
 func TestSecretsAreTakenOutOfTexts(t *testing.T) {
 	t.Parallel()
-	r := newRedactor("", canaryKey, canarySecret)
+	r := newRedactor("", canaryKey, canarySecret, "of no known form")
 	f := func(text, want string) {
 		t.Helper()
 		if got := r.line(text); got != want {
@@ -24,6 +24,7 @@ func TestSecretsAreTakenOutOfTexts(t *testing.T) {
 	f("", "")
 	f("key "+canaryKey+"!", "key [redacted]!")
 	f("secret "+canarySecret+" it is", "secret [redacted] it is")
+	f("a secret of no known form", "a secret [redacted]")
 	f("Invalid API Key provided: sk_test_********4242", "Invalid API Key provided: [redacted]")
 	f(`{"key":"rk_live_51Habc"}`, `{"key":"[redacted]"}`)
 	f("old_sk_live_51Habc", "old_[redacted]")
@@ -55,8 +56,9 @@ func leaky(status int, kind string) http.HandlerFunc {
 	}
 }
 
-// Without the redactor in answer, the details of all refusals quoted the key; without it in
-// unreadable, so did the errors of the readers.
+// Without the redactor in answer the details and request ids quoted the key; in unreadable, the
+// errors of the readers; in the log, its lines of paths. Passed on, stripe-go's own errors were
+// logged with the Authorization header.
 func TestNoPathTellsASecret(t *testing.T) {
 	t.Parallel()
 	f := func(name string, c *Client) {

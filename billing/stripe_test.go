@@ -164,8 +164,8 @@ func TestModesAreSentAsStripeWantsThem(t *testing.T) {
 	f(schema.UsageRecord, "/v1/subscription_items/si_1/usage_records", "usage_record", record)
 }
 
-// With the two lines of pinned.RoundTrip taken out, the machine's name was in every request, and
-// the event of v2 was asked for as of 2023-10-16.
+// With its two lines taken out of pinned.RoundTrip, the header with the machine's name was in every
+// request, and the event of v2 was asked for as of 2023-10-16.
 func TestEveryRequestHasItsVersionAndNothingOfTheMachine(t *testing.T) {
 	t.Parallel()
 	rec := &recorder{bodies: []string{`{"object":"billing.meter_event","data":[]}`}}
@@ -194,7 +194,7 @@ func TestEveryRequestHasItsVersionAndNothingOfTheMachine(t *testing.T) {
 	}
 }
 
-// With unsendable always empty, all of them were sent.
+// With unsendable always empty, all of them were sent but the one of the long key.
 func TestWhatStripeWouldMisreadIsNotSent(t *testing.T) {
 	t.Parallel()
 	rec := &recorder{bodies: []string{`{"object":"billing.meter_event"}`}}
@@ -212,8 +212,8 @@ func TestWhatStripeWouldMisreadIsNotSent(t *testing.T) {
 	f("key too long", schema.Raw, func(d *Delivery) { d.Key = strings.Repeat("k", 256) })
 	f("stripe-go trims it", schema.Raw, func(d *Delivery) { d.Key += " " })
 	f("no identifier: Stripe makes one up", schema.Raw, func(d *Delivery) { d.Identifier = "" })
-	f("sixteen digits", schema.Preaggregated, func(d *Delivery) { d.Send = schema.SlotUnitsMax + 1 })
-	f("sixteen, negative", schema.Preaggregated, func(d *Delivery) { d.Send = -schema.SlotUnitsMax - 1 })
+	f("sixteen digits", schema.Raw, func(d *Delivery) { d.Send = schema.SlotUnitsMax + 1 })
+	f("sixteen, negative", schema.Raw, func(d *Delivery) { d.Send = -schema.SlotUnitsMax - 1 })
 	f("no customer", schema.Preaggregated, func(d *Delivery) { d.Customer = "" })
 	f("no meter", schema.Preaggregated, func(d *Delivery) { d.Slot.Meter = "" })
 	f("no item", schema.UsageRecord, func(d *Delivery) { d.SubscriptionItem = "" })
@@ -306,7 +306,8 @@ func TestSummariesAreReadExactlyAndInOrder(t *testing.T) {
 	}
 }
 
-// Without the second question, an account whose API has no days could not be reconciled.
+// Without the second question, this was an error: an account whose API has no days could not be
+// reconciled by them.
 func TestDaysAreMadeOfHoursWhereStripeHasNone(t *testing.T) {
 	t.Parallel()
 	asked := ""

@@ -132,12 +132,14 @@ func verdictTable() []row {
 		{"redirect", said{302, "Location: /v1/elsewhere", ""}, "", foreign},
 		{"redirect that keeps the method", said{307, "Location: /v1/elsewhere", ""}, "", foreign},
 		{"304", said{304, "", ""}, "", foreign},
+		{"300 with all that a success has", said{300, "", event}, "", foreign},
 	}
 }
 
-// Every row is one request: stripe-go's own tries would be three for some of them. With the
-// redirects followed, 302 was a GET of the other page, and Accepted from a server that says 200 to
-// all; without the look at the object, "200 of somebody else" was Accepted.
+// Every row is one request: with stripe-go's own tries allowed, some of them were three. Without
+// CheckRedirect's error the two redirects were followed until the call's time was over; without
+// the looks at the status and at the object, "300 with all that a success has" and "200 of
+// somebody else" were Accepted.
 func TestVerdictTable(t *testing.T) {
 	t.Parallel()
 	for _, row := range verdictTable() {
@@ -191,8 +193,8 @@ func lost(t *testing.T) map[string]http.HandlerFunc {
 		"cut":               hijack("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"object\":"),
 		"cut in the header": hijack("HTTP/1.1 200 OK\r\nContent-"),
 		"too long": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, `{"object":"`)
-			_, _ = io.WriteString(w, strings.Repeat("x", answerBytesMax))
+			_, _ = io.WriteString(w, `{"object":"billing.meter_event","more":"`)
+			_, _ = io.WriteString(w, strings.Repeat("x", answerBytesMax)+`"}`)
 		},
 		"late": func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -201,6 +203,8 @@ func lost(t *testing.T) map[string]http.HandlerFunc {
 	}
 }
 
+// Without the bound, "too long" was Accepted after all of it was read; without Timeout, "late" took
+// as long as the default.
 func TestLostAnswersSayNothing(t *testing.T) {
 	t.Parallel()
 	came := map[string]uint16{"cut": 200, "too long": 200}
@@ -213,7 +217,11 @@ func TestLostAnswersSayNothing(t *testing.T) {
 			if name == "late" {
 				c = clientOf(t, ClientConfig{Base: server.URL, Timeout: 50 * time.Millisecond})
 			}
+			began := time.Now()
 			got := c.Send(t.Context(), delivery(schema.Preaggregated))
+			if waited := time.Since(began); waited > callTimeout/2 {
+				t.Errorf("waited for %s", waited)
+			}
 			want := Answer{Verdict: schema.Unknown, Silent: came[name] == 0,
 				HTTPStatus: came[name], Detail: got.Detail}
 			if d := cmp.Diff(want, got); d != "" || got.Detail == "" {
