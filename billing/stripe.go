@@ -285,7 +285,8 @@ func unsendable(d Delivery) string {
 	return ""
 }
 
-// get reads something.
+// get reads something. Whatever reads of Stripe has a *Failure for its error, or one of another
+// type when the answer came and is not as documented.
 func (c *Client) get(
 	ctx context.Context, path, version string, query map[string]string,
 ) ([]byte, error) {
@@ -339,13 +340,13 @@ func list[T interface{ cursor() string }](
 	return nil, c.unreadable(path, errors.New("the list does not end"))
 }
 
-// unreadable is the error of an answer that is not as documented.
+// unreadable is the error of an answer that came and is not as documented. It is no Failure.
 func (c *Client) unreadable(path string, err error) error {
 	return fmt.Errorf("stripe: GET %s: %s", c.redact.line(path), c.redact.line(err.Error()))
 }
 
-// MeterID returns Stripe's id of the active meter with an event name. NotFound when there is none;
-// else a *Failure. What it returns may be some minutes old.
+// MeterID returns Stripe's id of the active meter with an event name, which may be some minutes old.
+// NotFound when there is none.
 func (c *Client) MeterID(ctx context.Context, name string) (string, error) {
 	c.mu.Lock()
 	id, age := c.meters[name], c.cfg.Now().Sub(c.seen)
@@ -374,7 +375,7 @@ func (c *Client) MeterID(ctx context.Context, name string) (string, error) {
 }
 
 // Summaries returns what Stripe says it has, in buckets that have something, ordered by time. The
-// error is Invalid when the range's ends are not whole, else a *Failure.
+// error is Invalid when the range's ends are not whole.
 func (c *Client) Summaries(ctx context.Context, p SummaryParams) ([]Bucket, error) {
 	whole := map[Grouping]time.Duration{Whole: time.Minute, ByDay: day, ByHour: time.Hour}[p.By]
 	if whole == 0 || !p.From.Before(p.To) || !p.From.Truncate(whole).Equal(p.From) ||
@@ -441,7 +442,7 @@ func (c *Client) summaries(ctx context.Context, p SummaryParams) ([]Bucket, erro
 }
 
 // Records returns what Stripe has of a subscription item's usage records by billing period, the
-// newest first. The ends of the one that goes on may be zero. The error is a *Failure.
+// newest first. The ends of the one that goes on may be zero.
 func (c *Client) Records(ctx context.Context, item string) ([]Bucket, error) {
 	path := "/v1/subscription_items/" + url.PathEscape(item) + "/usage_record_summaries"
 	summaries, err := list[usageSummary](ctx, c, path, map[string]string{})
@@ -459,7 +460,7 @@ func (c *Client) Records(ctx context.Context, item string) ([]Bucket, error) {
 	return out, nil
 }
 
-// Lines returns all metered lines of an invoice. The error is a *Failure.
+// Lines returns all metered lines of an invoice.
 func (c *Client) Lines(ctx context.Context, invoice string) ([]InvoiceLine, error) {
 	path := "/v1/invoices/" + url.PathEscape(invoice) + "/lines"
 	lines, err := list[line](ctx, c, path, map[string]string{})
@@ -473,7 +474,7 @@ func (c *Client) Lines(ctx context.Context, invoice string) ([]InvoiceLine, erro
 	return out, nil
 }
 
-// Problems fetches what a thin event says is wrong with meter events. The error is a *Failure.
+// Problems fetches what a thin event says is wrong with meter events.
 func (c *Client) Problems(ctx context.Context, event string) ([]MeterProblem, error) {
 	path := "/v2/core/events/" + url.PathEscape(event)
 	body, err := c.get(ctx, path, eventVersion, nil)

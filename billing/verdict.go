@@ -120,7 +120,8 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return min(max(wait, 0), retryAfterMax)
 }
 
-// Failure is why something could not be read from Stripe.
+// Failure is why something could not be read from Stripe. Errors of another type mean that an answer
+// came which is not as documented, or that what was asked for is not there.
 type Failure struct {
 	Call   string // as GET /v1/billing/meters
 	Answer Answer // Ends and Silent as of a delivery
