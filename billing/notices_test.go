@@ -318,7 +318,7 @@ func (d *desk) notNeeded() {
 	}
 	d.clock.Set(at(3))
 	d.post(
-		invoice("evt_1", "invoice.finalized", "cus_nobody"),
+		invoice("evt_5", "invoice.finalized", "cus_nobody"),
 		invoice("evt_2", "invoice.created", "cus_acme"),
 		invoice("evt_3", "invoice.voided", "cus_acme"),
 		billingtest.Notice{Body: []byte(`{"id":"evt_4","object":"v2.core.event",` +

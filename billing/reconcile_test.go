@@ -96,7 +96,7 @@ func TestWhatStripeLostIsToldAgain(t *testing.T) {
 
 	stored := d.db.Strings("SELECT concat(toString(count()), ' ', " +
 		"toString(countIf(reported_units != stripe_units)), ' ', toString(sum(repaired))) FROM stripe_comparisons WHERE to_time - from_time = 3600")
-	if len(stored) != 1 || stored[0] != "5 4 2" {
+	if len(stored) != 1 || stored[0] != "10 4 2" {
 		t.Errorf("hours that are kept: %q", stored)
 	}
 }
