@@ -33,7 +33,7 @@ func (r *Reporter) Estimate(
 	ctx context.Context, p schema.EstimateParams,
 ) (schema.Estimate, error) {
 	none := schema.Estimate{}
-	now := r.cfg.Now().UTC()
+	now := r.now()
 	e := schema.Estimate{
 		Organization: p.Organization, From: p.From.UTC(), To: p.To.UTC(), Source: fromRequest,
 	}
