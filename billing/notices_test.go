@@ -380,6 +380,16 @@ func TestNoticeWaitsForStripe(t *testing.T) {
 			t.Errorf("thin event after a week: %q", got)
 		}
 	}
+
+	// More than are looked at at once keep the one after them waiting no more than five do.
+	d.db.Exec("INSERT INTO stripe_webhooks (id, type, received_at, body) " +
+		"SELECT concat('evt_more', toString(number)), '" + thin + "', " +
+		"toDateTime64('2026-03-09 07:00:00', 6, 'UTC'), '{}' FROM numbers(450)")
+	d.post(notice("evt_last", "customer.created", `"data":{"object":{}}`))
+	d.deal()
+	if got := d.noted("customer.created"); len(got) != 1 || got[0] != "done: not needed" {
+		t.Errorf("behind 450 that wait: %q", got)
+	}
 }
 
 // TestRefusedRevisionIsToldAgain: Stripe takes an event of a customer that it does not know, and
