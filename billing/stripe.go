@@ -35,6 +35,7 @@ const (
 	answerBytesMax  = 8 << 20
 	pageSize        = "100"
 	pagesMax        = 1000 // of one list: more would be a list that does not end
+	idleConns       = 16   // that workers leave for each other: by default it is two
 	keyBytesMax     = 255
 	signatureWithin = 5 * time.Minute // of the clock, either way
 	metersFor       = 10 * time.Minute
@@ -112,10 +113,10 @@ func (c *Client) TestMode() bool {
 // newBackend makes the backend of a client alone: stripe-go's own are package variables, and share
 // what they are configured by.
 func (c *Client) newBackend() stripe.Backend {
-	next := c.cfg.Transport
-	if next == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.MaxIdleConnsPerHost = 16
+	next := cmp.Or(c.cfg.Transport, http.DefaultTransport)
+	if shared, ok := next.(*http.Transport); ok && c.cfg.Transport == nil {
+		own := shared.Clone()
+		own.MaxIdleConnsPerHost = idleConns
 		next = own
 	}
 	return stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
