@@ -114,19 +114,24 @@ func (p *pass) waits(ctx context.Context) (bool, error) {
 	return !p.run.NotBefore.IsZero(), nil
 }
 
+// work does what there is to do. That a notice or a carry could not be dealt with keeps no slot
+// from being told.
 func (p *pass) work(ctx context.Context) error {
-	if err := p.dealWithNotices(ctx); err != nil {
-		return err
-	}
-	if err := p.carry(ctx); err != nil {
-		return err
+	var before error
+	for _, do := range []func(context.Context) error{p.dealWithNotices, p.carry} {
+		err := do(ctx)
+		var dead crashed
+		if errors.As(err, &dead) || ctx.Err() != nil {
+			return err
+		}
+		before = errors.Join(before, err)
 	}
 	for !p.over() && p.now().Sub(p.run.StartedAt) < passMax {
 		if more, err := p.round(ctx); err != nil || !more {
-			return err
+			return errors.Join(before, err)
 		}
 	}
-	return nil
+	return before
 }
 
 // round reads what has something to be told, fixes what is new and sends what is fixed: what is
