@@ -10,8 +10,9 @@ import (
 	"github.com/meterhouse/meterhouse/server/verify"
 )
 
-// runVerify proves that every rollup equals the ledger and that the ledger has everything once, and
-// exits 1 with the differences when that is not so. It may run beside any number of serves.
+// runVerify proves that every rollup equals the ledger, that the ledger has everything once, and
+// that what Stripe is told was fixed once, and exits 1 with the differences when that is not so. What
+// Stripe was not told yet is only noted. It may run beside any number of serves.
 func runVerify(ctx context.Context, args []string, std streams) (err error) {
 	var c config
 	var p queries.VerifyParams
@@ -19,6 +20,9 @@ func runVerify(ctx context.Context, args []string, std streams) (err error) {
 	f.Func("from", "first `day` to verify, yyyy-mm-dd; default: all", dayInto(&p.From))
 	f.Func("to", "`day` to stop before; default: all", dayInto(&p.To))
 	if err := c.keysFlag(f); err != nil {
+		return err
+	}
+	if err := c.billingFlags(f); err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -34,7 +38,7 @@ func runVerify(ctx context.Context, args []string, std streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	report, err := verify.New(verify.Config{
-		Queries: d.queries, Data: c.data, Window: c.window,
+		Queries: d.queries, Data: c.data, Window: c.window, Mode: c.billing.mode,
 	}).Run(ctx, p)
 	if err != nil {
 		return err

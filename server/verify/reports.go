@@ -35,11 +35,12 @@ func (v *Verifier) reports(
 	return found, notes, err
 }
 
-// Slots that ended this long ago and are not as Stripe was told are noted, and those of hours that
-// it still takes, with a margin.
+// Slots that ended this long ago and are not as Stripe was told are noted, of the hours that it
+// still takes, with a margin; and what of older hours and of closed periods waits to be carried.
 const (
 	behindAfter = 24 * time.Hour
 	behindSince = 35*24*time.Hour - 6*time.Hour
+	carryFrom   = 400 * 24 * time.Hour
 )
 
 // behind notes how far the reports are behind, when they are.
@@ -54,6 +55,14 @@ func (v *Verifier) behind(ctx context.Context) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	due, err := v.cfg.Queries.DueCarries(ctx, queries.DueParams{
+		Mode: v.cfg.Mode, From: now.Add(-carryFrom).Truncate(time.Hour),
+		Oldest: now.Add(-behindSince).Truncate(time.Hour), Carried: now.Add(-2 * behindAfter),
+		Limit: 1000,
+	})
+	if err != nil {
+		return nil, err
+	}
 	note := func(n uint64, format string, args ...any) {
 		if n > 0 {
 			notes = append(notes, "reports: "+fmt.Sprintf(format, args...))
@@ -62,6 +71,8 @@ func (v *Verifier) behind(ctx context.Context) (notes []string, err error) {
 	note(b.Unsynced, "Stripe was not told of %d slots that ended more than a day ago, or otherwise "+
 		"than they are now, the oldest of %s: see the newest passes in report_runs",
 		b.Unsynced, b.Oldest.UTC().Format("2006-01-02T15"))
+	note(uint64(len(due)), "%d closed periods, or hours that are too old for Stripe, lack units that "+
+		"wait to be carried into a later hour", len(due))
 	note(b.Rejected, "Stripe refused %d slots: `GET /v1/report/slots` says why", b.Rejected)
 	note(b.TooLarge, "%d slots are more than Stripe takes as one value", b.TooLarge)
 	note(b.Unmapped, "%d slots with usage that no meter counts, of %d micro-USD: nobody is billed",
