@@ -109,8 +109,8 @@ func (x explained) store(t testing.TB) {
 		u := billingtest.Use{
 			Organization: x.acme, At: x.first.Add(time.Duration(r.Int64N(int64(3 * time.Hour)))),
 			Type: schema.Input, Model: fmt.Sprint("m", r.IntN(3)),
-			Quantity: fmt.Sprintf("%d.%06d", r.IntN(1e6), r.IntN(1e6)),
-			Billed:   fmt.Sprintf("0.%012d", r.IntN(1e12)),
+			Quantity: fmt.Sprintf("%d.%06d", r.IntN(1_000_000), r.IntN(1_000_000)),
+			Billed:   fmt.Sprintf("0.%012d", r.IntN(1_000_000_000_000)),
 		}
 		switch i % 5 {
 		case 1:

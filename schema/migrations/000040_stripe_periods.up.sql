@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS stripe_periods
     period_end DateTime('UTC'),
     finalized Bool,
     invoice_id String,
-    invoiced_units Int64 COMMENT 'of the invoice''s line; 0 until it is finalized',
+    invoiced_units Int64 COMMENT 'of the invoice''s line, 0 until it is finalized',
     seen_at DateTime64(6, 'UTC')
 )
 ENGINE = ReplacingMergeTree(finalized)

@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS stripe_webhooks
     done Bool,
     done_at DateTime64(6, 'UTC'),
     detail String COMMENT 'what came of it',
-    body String COMMENT 'as it was signed; empty when it is dealt with' CODEC(ZSTD)
+    body String COMMENT 'as it was signed, empty when it is dealt with' CODEC(ZSTD)
 )
 ENGINE = ReplacingMergeTree(done)
 ORDER BY id

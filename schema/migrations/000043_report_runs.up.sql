@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS report_runs
     sent UInt64 COMMENT 'revisions that Stripe has since',
     failed UInt64 COMMENT 'slots that are left for another pass',
     ended Enum8('done' = 1, 'limited' = 2, 'unreachable' = 3, 'halted' = 4, 'failed' = 5),
-    not_before DateTime64(6, 'UTC') COMMENT 'of the next calls; the epoch: at once',
+    not_before DateTime64(6, 'UTC') COMMENT 'of the next calls, the epoch: at once',
     detail String
 )
 ENGINE = MergeTree

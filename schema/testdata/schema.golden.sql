@@ -518,8 +518,8 @@ CREATE TABLE meters
     `name` String COMMENT 'Stripe\'s event_name',
     `unit` Enum8('micro_usd' = 0, 'quantity' = 1),
     `usage_types` Array(String) COMMENT 'empty: all',
-    `models` Array(String) COMMENT 'names, or beginnings of names before a *; empty: all',
-    `stripe_id` String COMMENT 'mtr_…; empty: looked up by name',
+    `models` Array(String) COMMENT 'names, or beginnings of names before a *, empty: all',
+    `stripe_id` String COMMENT 'mtr_…, empty: looked up by name',
     `retired` Bool DEFAULT false,
     `version` UInt64
 )
@@ -727,7 +727,7 @@ CREATE TABLE report_runs
     `sent` UInt64 COMMENT 'revisions that Stripe has since',
     `failed` UInt64 COMMENT 'slots that are left for another pass',
     `ended` Enum8('done' = 1, 'limited' = 2, 'unreachable' = 3, 'halted' = 4, 'failed' = 5),
-    `not_before` DateTime64(6, 'UTC') COMMENT 'of the next calls; the epoch: at once',
+    `not_before` DateTime64(6, 'UTC') COMMENT 'of the next calls, the epoch: at once',
     `detail` String
 )
 ENGINE = MergeTree
@@ -1017,7 +1017,7 @@ CREATE TABLE stripe_periods
     `period_end` DateTime('UTC'),
     `finalized` Bool,
     `invoice_id` String,
-    `invoiced_units` Int64 COMMENT 'of the invoice\'s line; 0 until it is finalized',
+    `invoiced_units` Int64 COMMENT 'of the invoice\'s line, 0 until it is finalized',
     `seen_at` DateTime64(6, 'UTC')
 )
 ENGINE = ReplacingMergeTree(finalized)
@@ -1032,7 +1032,7 @@ CREATE TABLE stripe_webhooks
     `done` Bool,
     `done_at` DateTime64(6, 'UTC'),
     `detail` String COMMENT 'what came of it',
-    `body` String COMMENT 'as it was signed; empty when it is dealt with' CODEC(ZSTD(1))
+    `body` String COMMENT 'as it was signed, empty when it is dealt with' CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(done)
 ORDER BY id
