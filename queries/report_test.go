@@ -3,6 +3,7 @@ package queries_test
 import (
 	"fmt"
 	"math/big"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,26 +25,34 @@ type ledger struct {
 	now time.Time
 
 	mode schema.ReportMode // of intents and work lists
+
+	// What is not written yet: every insert waits for the disk.
+	usage    []string
+	intents  []schema.Intent
+	outcomes []schema.Outcome
+	periods  []schema.StripePeriod
 }
 
 // openLedger returns a ledger of an empty database in the afternoon of the 22nd.
-func openLedger(t testing.TB) ledger {
+func openLedger(t testing.TB) *ledger {
 	t.Helper()
 	db, q := open(t)
-	return ledger{t, db, q, at(t, "2026-11-22T13:30:00Z"), schema.Preaggregated}
+	return &ledger{
+		t: t, db: db, q: q, now: at(t, "2026-11-22T13:30:00Z"), mode: schema.Preaggregated,
+	}
 }
 
 // hour returns the start of an hour that ended some hours ago: 0 is the one under way.
-func (l ledger) hour(ago int) time.Time {
+func (l *ledger) hour(ago int) time.Time {
 	return l.now.Truncate(time.Hour).Add(-time.Duration(ago) * time.Hour)
 }
 
-func (l ledger) slot(organization, meter string, ago int) schema.Slot {
+func (l *ledger) slot(organization, meter string, ago int) schema.Slot {
 	return schema.Slot{Organization: named(organization), Meter: meter, Start: l.hour(ago)}
 }
 
 // customer maps an organization to meters: the last takes the rest.
-func (l ledger) customer(organization string, meters ...string) {
+func (l *ledger) customer(organization string, meters ...string) {
 	l.t.Helper()
 	o := schema.Organization{ID: named(organization), Name: organization}
 	last := len(meters) - 1
@@ -54,7 +63,7 @@ func (l ledger) customer(organization string, meters ...string) {
 	l.save(schema.Catalog{Organizations: []schema.Organization{o}})
 }
 
-func (l ledger) save(c schema.Catalog) {
+func (l *ledger) save(c schema.Catalog) {
 	l.t.Helper()
 	version, err := l.q.CatalogVersion(l.t.Context())
 	if err != nil {
@@ -70,14 +79,35 @@ func (l ledger) save(c schema.Catalog) {
 
 // use records usage in the hour of a slot, whose meter is not looked at: micro-USD of cost, and as
 // many units.
-func (l ledger) use(s schema.Slot, usageType string, micros int64) {
-	l.t.Helper()
-	l.db.Exec("INSERT INTO billable_hourly (organization_id, hour, usage_type, model, chargeable, "+
-		"quantity, billed_cost, events, measurements) VALUES (?, ?, ?, 'gpt-5', true, ?, ?, 1, 1)",
-		s.Organization, s.Start, usageType, micros, decimalText(big.NewInt(micros), 6))
+func (l *ledger) use(s schema.Slot, usageType string, micros int64) {
+	l.usage = append(l.usage, fmt.Sprintf("('%s', '%s', '%s', 'gpt-5', true, '%d', '%s', 1, 1)",
+		s.Organization, s.Start.Format(time.DateTime), usageType, micros,
+		decimalText(big.NewInt(micros), 6)))
 }
 
-func (l ledger) intent(s schema.Slot, revision uint32, total int64) schema.Intent {
+// flush writes what was said to be there.
+func (l *ledger) flush() {
+	l.t.Helper()
+	if len(l.usage) > 0 {
+		l.db.Exec("INSERT INTO billable_hourly (organization_id, hour, usage_type, model, " +
+			"chargeable, quantity, billed_cost, events, measurements) VALUES " +
+			strings.Join(l.usage, ", "))
+	}
+	if len(l.intents) > 0 {
+		l.freezeNow(l.intents)
+	}
+	for _, err := range []error{
+		l.q.InsertOutcomes(l.t.Context(), l.outcomes),
+		l.q.SavePeriods(l.t.Context(), l.periods),
+	} {
+		if err != nil {
+			l.t.Fatal(err)
+		}
+	}
+	l.usage, l.intents, l.outcomes, l.periods = nil, nil, nil, nil
+}
+
+func (l *ledger) intent(s schema.Slot, revision uint32, total int64) schema.Intent {
 	return schema.Intent{
 		Slot: s, Revision: revision, Mode: l.mode, Total: total, Send: total,
 		Identifier: fmt.Sprintf("mh1-%s-r%d", s, revision), Customer: "cus", SubscriptionItem: "si",
@@ -85,8 +115,10 @@ func (l ledger) intent(s schema.Slot, revision uint32, total int64) schema.Inten
 	}
 }
 
-// freeze writes intents as the next batch.
-func (l ledger) freeze(intents ...schema.Intent) {
+// freeze fixes intents, with the next batch.
+func (l *ledger) freeze(intents ...schema.Intent) { l.intents = append(l.intents, intents...) }
+
+func (l *ledger) freezeNow(intents []schema.Intent) {
 	l.t.Helper()
 	newest, err := l.q.NewestBatch(l.t.Context())
 	if err != nil {
@@ -102,38 +134,33 @@ func (l ledger) freeze(intents ...schema.Intent) {
 }
 
 // say writes outcomes of a revision, a second apart, the last of them at a time.
-func (l ledger) say(s schema.Slot, revision uint32, last time.Time, verdicts ...schema.Verdict) {
-	l.t.Helper()
-	var all []schema.Outcome
+func (l *ledger) say(s schema.Slot, revision uint32, last time.Time, verdicts ...schema.Verdict) {
 	for i, v := range verdicts {
-		all = append(all, schema.Outcome{
+		l.outcomes = append(l.outcomes, schema.Outcome{
 			Slot: s, Revision: revision, Verdict: v, Writer: named("writer"),
 			At: last.Add(-time.Duration(len(verdicts)-1-i) * time.Second), HTTPStatus: 200,
 		})
 	}
-	if err := l.q.InsertOutcomes(l.t.Context(), all); err != nil {
-		l.t.Fatal(err)
-	}
 }
 
 // told freezes a revision that Stripe accepted.
-func (l ledger) told(s schema.Slot, revision uint32, total int64) {
-	l.t.Helper()
+func (l *ledger) told(s schema.Slot, revision uint32, total int64) {
 	i := l.intent(s, revision, total)
 	l.freeze(i)
 	l.say(s, revision, i.CreatedAt.Add(time.Second), schema.Accepted)
 }
 
 // params are those of a pass: ten minutes' seal, 35 days less six hours.
-func (l ledger) params() queries.OpenSlotsParams {
+func (l *ledger) params() queries.OpenSlotsParams {
 	return queries.OpenSlotsParams{
 		Mode: l.mode, From: l.hour(35*24 - 6), Sealed: l.now.Add(-10 * time.Minute), Now: l.now,
 		Limit: 1000,
 	}
 }
 
-func (l ledger) open() []queries.OpenSlot {
+func (l *ledger) open() []queries.OpenSlot {
 	l.t.Helper()
+	l.flush()
 	all, err := l.q.OpenSlots(l.t.Context(), l.params())
 	if err != nil {
 		l.t.Fatal(err)
@@ -187,6 +214,7 @@ func TestRevisionsAndOutcomesComeBack(t *testing.T) {
 	two.Mode, two.Send = schema.Raw, 150
 	l.freeze(one, two, l.intent(other, 1, 5))
 	l.say(s, 1, l.now, schema.Retry, schema.Rotate, schema.Accepted, schema.Refused)
+	l.flush()
 	got, err := l.q.SlotRevisions(t.Context(), s)
 	want := []schema.Revision{
 		{Intent: one, Verdict: schema.Refused, Attempts: 3, Rotations: 1, LastAt: l.now},
