@@ -179,7 +179,10 @@ func (p *pass) read(ctx context.Context, seen time.Time) ([]job, error) {
 	}
 	limit := min(roundSlots, 60*p.cfg.Rate)
 	// Slots that nothing can be done about are listed again: they must not take others' place.
-	params := p.openParams(seen)
+	params, err := p.openParams(ctx, seen)
+	if err != nil {
+		return nil, err
+	}
 	params.Limit = uint64(limit + p.idle)
 	open, err := p.cfg.Queries.OpenSlots(ctx, params)
 	if err != nil {
@@ -213,11 +216,13 @@ func (p *pass) read(ctx context.Context, seen time.Time) ([]job, error) {
 	return jobs, nil
 }
 
-func (r *Reporter) openParams(now time.Time) queries.OpenSlotsParams {
+func (r *Reporter) openParams(
+	ctx context.Context, now time.Time,
+) (queries.OpenSlotsParams, error) {
+	sealed, err := r.sealed(ctx, now)
 	return queries.OpenSlotsParams{
-		Mode: r.cfg.Mode, From: oldestSendable(now), Now: now,
-		Sealed: now.Add(-r.cfg.SealDelay), Limit: roundSlots,
-	}
+		Mode: r.cfg.Mode, From: oldestSendable(now), Now: now, Sealed: sealed, Limit: roundSlots,
+	}, err
 }
 
 // oldestSendable returns the first whole hour that Stripe still takes, now and in a few hours.
@@ -395,8 +400,15 @@ func (p *pass) log(err error) {
 // showBacklog sets the gauges of how far the reports are. Without a database they stay as they
 // were.
 func (r *Reporter) showBacklog(ctx context.Context) {
+	if r.cfg.Metrics == nil {
+		return
+	}
 	now := r.now()
-	b, err := r.cfg.Queries.ReportBacklog(ctx, r.openParams(now))
+	params, err := r.openParams(ctx, now)
+	var b queries.ReportBacklog
+	if err == nil {
+		b, err = r.cfg.Queries.ReportBacklog(ctx, params)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			r.cfg.Logger.Warn("how far the reports are is not known", "error", err)
