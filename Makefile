@@ -54,6 +54,13 @@ chaos: engine ## break an installation in SEEDS ways from SEED on (0: any), DURA
 	go test -count=1 -timeout 12h -run '^TestChaos$$' -v ./cmd/meterhouse \
 		-seed=$(SEED) -chaos-seeds=$(SEEDS) -chaos-time=$(DURATION)
 
+SCENARIO ?= .*
+
+.PHONY: chaos-billing
+chaos-billing: engine ## report to a Stripe that misbehaves, SEEDS times from SEED on (0: any)
+	go test -count=1 -timeout 12h -run '^TestChaos$$/^$(SCENARIO)$$' -v ./billing \
+		-seed=$(SEED) -billing-seeds=$(SEEDS)
+
 .PHONY: bench
 bench: build ## measure writes against their references; prints a table for docs/benchmarks.md
 	@loadtest/bench.sh
