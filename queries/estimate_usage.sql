@@ -18,6 +18,7 @@ GROUP BY
     meter,
     model,
     usage_type
+HAVING used != 0 OR cost != 0 OR lacking != 0
 ORDER BY
     meter,
     model,
