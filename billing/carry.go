@@ -89,6 +89,9 @@ func (p *pass) carryOne(ctx context.Context, d queries.Due, now time.Time) error
 
 // claimCarry writes a carry unless another writer was first, who saw the same to be carried.
 func (p *pass) claimCarry(ctx context.Context, c schema.Carry) error {
+	if err := p.step(stepCarry); err != nil {
+		return err
+	}
 	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
 	defer cancel()
 	// What was due may have been read a while ago. Its number is still free if nobody carried from
@@ -103,9 +106,6 @@ func (p *pass) claimCarry(ctx context.Context, c schema.Carry) error {
 		if t.From.Equal(c.From) && t.Number >= c.Number {
 			return nil
 		}
-	}
-	if err := p.step(stepCarry); err != nil {
-		return err
 	}
 	written := p.cfg.Queries.InsertCarry(claiming, c, claimTimeout)
 	if err := p.step(stepCarried); err != nil {

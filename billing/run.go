@@ -241,8 +241,13 @@ func (r *Reporter) targets(ctx context.Context) (map[meterOf]target, error) {
 // freeze writes a batch of intents under a number that was free when it was seen. Whether it was
 // first need not be known: what is sent is what the next round reads.
 func (p *pass) freeze(ctx context.Context, b queries.IntentBatch, seen time.Time) error {
+	if err := p.step(stepFreeze); err != nil {
+		return err
+	}
+	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
+	defer cancel()
 	if p.now().Sub(seen) > staleAfter {
-		newest, err := p.cfg.Queries.NewestBatch(ctx)
+		newest, err := p.cfg.Queries.NewestBatch(claiming)
 		if err != nil {
 			return err
 		}
@@ -251,11 +256,6 @@ func (p *pass) freeze(ctx context.Context, b queries.IntentBatch, seen time.Time
 			return nil
 		}
 	}
-	if err := p.step(stepFreeze); err != nil {
-		return err
-	}
-	claiming, cancel := context.WithTimeout(ctx, claimTimeout)
-	defer cancel()
 	written := p.cfg.Queries.FreezeIntents(claiming, b, claimTimeout)
 	if err := p.step(stepFrozen); err != nil {
 		return err
