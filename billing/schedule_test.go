@@ -113,8 +113,8 @@ func TestOnePassAnInterval(t *testing.T) {
 	})
 }
 
-// TestOneInstanceMakesThePass: who is first has the lease. Without asking for it, both made all
-// passes.
+// TestOneInstanceMakesThePass: who is first has the lease. When its answer was passed over, both
+// made all passes.
 func TestOneInstanceMakesThePass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := &leases{}
@@ -131,7 +131,7 @@ func TestOneInstanceMakesThePass(t *testing.T) {
 }
 
 // TestWokenAtOnce: however often it is woken, passes begin five seconds apart. Without the pause
-// behind a pass the second of them began with the first's end.
+// behind a pass there were two at 100 seconds, and two at 101.
 func TestWokenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := &leases{}
@@ -190,7 +190,8 @@ func TestAFailedPassIsNotTheLast(t *testing.T) {
 	})
 }
 
-// TestStopCutsAPassOff and waits for it. Nothing is said to have failed.
+// TestStopCutsAPassOff and waits for it. Nothing is said to have failed. Without waiting for the
+// goroutines, Stop returned before the pass.
 func TestStopCutsAPassOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInstance(&leases{}, fiveMinutes, 0)
@@ -215,7 +216,8 @@ func TestStopCutsAPassOff(t *testing.T) {
 }
 
 // TestComparedOnceADay by one of two instances, not in the first hour; one that failed is made
-// again an hour later.
+// again an hour later. When the lease's answer was passed over, both compared; without remembering
+// the day, the first did every hour.
 func TestComparedOnceADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared := &leases{}

@@ -201,7 +201,7 @@ func TestWhoMayAsk(t *testing.T) {
 }
 
 // TestAnotherOrganization: only a superadmin may name one. Without the look in scope, an admin got
-// 200 and the other's slots.
+// 200, and the reporter was asked for the other's.
 func TestAnotherOrganization(t *testing.T) {
 	s := open(t)
 	for _, path := range []string{
@@ -446,6 +446,8 @@ func TestEstimateOnTheWire(t *testing.T) {
 
 const signed = "Stripe-Signature"
 
+// TestNoticesComeAsTheyWereSigned, byte for byte. Without the look at Content-Encoding the reporter
+// got the inflated body; with the bound of other bodies one of over 512 KiB was taken.
 func TestNoticesComeAsTheyWereSigned(t *testing.T) {
 	s := open(t)
 	body := "{\"id\":\"evt_1\"}\n \xff"
@@ -470,6 +472,7 @@ func TestNoticesComeAsTheyWereSigned(t *testing.T) {
 	}
 }
 
+// TestWrongSignatures: when the kind of the error was passed on, the answer was a 401 that told why.
 func TestWrongSignatures(t *testing.T) {
 	s := open(t)
 	s.reports.err = schema.Errorf(schema.Unauthenticated, "", "no match: secret-of-the-test")
@@ -484,7 +487,7 @@ func TestWrongSignatures(t *testing.T) {
 }
 
 // TestNoticesAreLimited: whoever floods the webhook is sent away before a body is read. Without the
-// limiter all 250 reached the reporter.
+// limiter all 250 got 200.
 func TestNoticesAreLimited(t *testing.T) {
 	s := open(t)
 	const asked, taken = 250, 200
