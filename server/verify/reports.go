@@ -3,11 +3,13 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // reports proves what Stripe's equality with the ledger rests on: that what it is told of a slot was
@@ -48,6 +50,15 @@ func (v *Verifier) behind(ctx context.Context) (notes []string, err error) {
 	if v.cfg.Mode == 0 {
 		return nil, nil
 	}
+	organizations, _, err := v.cfg.Queries.Billed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(organizations, func(o schema.Organization) bool {
+		return o.Stripe.Customer != ""
+	}) {
+		return nil, nil // nobody is billed by Stripe
+	}
 	now := v.cfg.Now().UTC()
 	b, err := v.cfg.Queries.ReportBacklog(ctx, queries.OpenSlotsParams{
 		Mode: v.cfg.Mode, From: now.Add(-behindSince), Sealed: now.Add(-behindAfter), Now: now,
@@ -75,6 +86,9 @@ func (v *Verifier) behind(ctx context.Context) (notes []string, err error) {
 		"wait to be carried into a later hour", len(due))
 	note(b.Rejected, "Stripe refused %d slots: `GET /v1/report/slots` says why", b.Rejected)
 	note(b.TooLarge, "%d slots are more than Stripe takes as one value", b.TooLarge)
+	if b.UnmappedUnits == 0 { // usage that costs nothing
+		b.Unmapped = 0
+	}
 	note(b.Unmapped, "%d slots with usage that no meter counts, of %d micro-USD: nobody is billed",
 		b.Unmapped, b.UnmappedUnits)
 	return notes, nil
