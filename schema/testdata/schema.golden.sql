@@ -444,9 +444,9 @@ ANY LEFT JOIN
         k.usage_type AS usage_type,
         k.model AS model,
         o.since AS since,
-        arrayFirst(c -> ((empty(c.3) OR has(c.3, k.usage_type)) AND (empty(c.4) OR arrayExists(p -> if(endsWith(p, '*'), startsWith(k.model, substring(p, 1, length(p) - 1)), k.model = p), c.4))), o.candidates) AS chosen,
+        arrayFirst(c -> ((NOT (c.2)) OR has(w.counting, c.1)), o.candidates) AS chosen,
         chosen.1 AS meter,
-        if(empty(chosen.2), 'micro_usd', chosen.2) AS unit
+        if(empty(chosen.3), 'micro_usd', chosen.3) AS unit
     FROM
     (
         SELECT DISTINCT
@@ -459,30 +459,47 @@ ANY LEFT JOIN
     ANY LEFT JOIN
     (
         SELECT
-            id,
-            stripe_since AS since,
-            arrayMap(name -> (name, arrayElement(m.units, indexOf(m.names, name)), arrayElement(m.usage_types, indexOf(m.names, name)), arrayElement(m.models, indexOf(m.names, name))), arrayFilter(name -> (notEmpty(name) AND notEmpty(stripe_customer)), arrayPushBack(stripe_meters, stripe_meter))) AS candidates
-        FROM organizations
-        FINAL
+            t.usage_type AS usage_type,
+            t.model AS model,
+            groupArray(m.name) AS counting
+        FROM
+        (
+            SELECT DISTINCT
+                toString(usage_type) AS usage_type,
+                toString(model) AS model
+            FROM billable_hourly
+            WHERE chargeable
+        ) AS t
         CROSS JOIN
         (
             SELECT
-                groupArray(name) AS names,
-                groupArray(unit) AS units,
-                groupArray(usage_types) AS usage_types,
-                groupArray(models) AS models
-            FROM
+                name,
+                usage_types,
+                models
+            FROM meters
+            FINAL
+            WHERE NOT retired
+        ) AS m
+        WHERE (empty(m.usage_types) OR has(m.usage_types, t.usage_type)) AND (empty(m.models) OR arrayExists(p -> if(endsWith(p, '*'), startsWith(t.model, substring(p, 1, length(p) - 1)), t.model = p), m.models))
+        GROUP BY
+            t.usage_type,
+            t.model
+    ) AS w ON (w.usage_type = k.usage_type) AND (w.model = k.model)
+    ANY LEFT JOIN
+    (
+        WITH
             (
-                SELECT
-                    name,
-                    toString(unit) AS unit,
-                    usage_types,
-                    models
+                SELECT groupArray((name, toString(unit)))
                 FROM meters
                 FINAL
                 WHERE NOT retired
-            )
-        ) AS m
+            ) AS defined
+        SELECT
+            id,
+            stripe_since AS since,
+            arrayMap(name -> (name, has(defined.1, name), arrayElement(defined.2, indexOf(defined.1, name))), arrayFilter(name -> (notEmpty(name) AND notEmpty(stripe_customer)), arrayPushBack(stripe_meters, stripe_meter))) AS candidates
+        FROM organizations
+        FINAL
     ) AS o ON o.id = k.organization_id
 ) AS a ON (a.organization_id = u.organization_id) AND (a.usage_type = u.usage_type) AND (a.model = u.model)
 WHERE u.chargeable AND (u.hour >= a.since)
