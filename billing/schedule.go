@@ -30,7 +30,7 @@ type ScheduleConfig struct {
 }
 
 // Schedule has passes made every so often, and at once when it is woken; and once a day what Stripe
-// holds compared. Of the instances that do, one makes each: a lease says which, and only saves work.
+// holds compared. Of all instances one makes each: a lease says which, and only saves work.
 //
 //	Start ──► passes ◄── Wake         one goroutine: a pass never runs beside another of its own
 //	      └─► comparisons             another: it takes long, and passes go on

@@ -100,7 +100,7 @@ func (i *instance) want(t *testing.T, what string, got []int, want ...int) {
 
 const fiveMinutes = 5 * time.Minute
 
-// TestOnePassAnInterval: synctest begins at midnight, so that intervals begin at whole five minutes.
+// TestOnePassAnInterval: synctest begins at midnight, and so intervals at whole five minutes.
 func TestOnePassAnInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := newInstance(&leases{}, fiveMinutes, 50)

@@ -15,8 +15,8 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// runReport tells Stripe once, compares with Stripe, or explains a slot. It runs beside any number of
-// serves.
+// runReport tells Stripe once, compares with Stripe, or explains a slot. It runs beside any number
+// of serves.
 func runReport(ctx context.Context, args []string, std streams) (err error) {
 	var c config
 	work, err := c.reportWork(args, std)
@@ -127,7 +127,7 @@ func explain(slot schema.Slot) reportWork {
 	}
 }
 
-// reports is the reporter with a schedule that a notice of Stripe's wakes: it is dealt with at once.
+// reports is the reporter with a schedule that a notice of Stripe's wakes, to deal with it at once.
 type reports struct {
 	*billing.Reporter
 	schedule *billing.Schedule

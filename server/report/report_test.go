@@ -472,7 +472,7 @@ func TestNoticesComeAsTheyWereSigned(t *testing.T) {
 	}
 }
 
-// TestWrongSignatures: when the kind of the error was passed on, the answer was a 401 that told why.
+// TestWrongSignatures: when the error was passed on as it is, the answer was a 401 that told why.
 func TestWrongSignatures(t *testing.T) {
 	s := open(t)
 	s.reports.err = schema.Errorf(schema.Unauthenticated, "", "no match: secret-of-the-test")

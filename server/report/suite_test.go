@@ -14,7 +14,7 @@ import (
 )
 
 // TestSuite attacks what shows usage, on a real reporter. The list of slots names nothing but the
-// organization; report_test.go and the tests of the whole server are about that, and about the rest.
+// organization; report_test.go and the tests of the whole server are about that and the rest.
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	dialecttest.Run(t, dialecttest.Suite{
