@@ -24,7 +24,9 @@ func reported(hours ...int) (all []queries.Reported) {
 	return all
 }
 
-// TestUnsettledHoursAreCutOut: negative hours are of slots that are not settled.
+// TestUnsettledHoursAreCutOut: negative hours are of slots that are not settled. Taken for settled,
+// they are in every part, and TestUnsettledHoursAreLeftAlone finds differences that are none: seen
+// by removing the case.
 func TestUnsettledHoursAreCutOut(t *testing.T) {
 	f := func(want string, hours ...int) {
 		t.Helper()

@@ -178,6 +178,9 @@ func notice(id, kind, contents string) billingtest.Notice {
 		`{"id":%q,"object":"event","type":%q,"api_version":"2023-10-16",%s}`, id, kind, contents))}
 }
 
+// TestNoticesAreSigned: with the error of the database left out an event that is not stored is
+// answered as if it were, and without the look at the secrets every event is called badly signed:
+// seen by removing each.
 func TestNoticesAreSigned(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{})
@@ -341,7 +344,9 @@ func (d *desk) notNeeded() {
 }
 
 // TestNoticeWaitsForStripe: an event that needs Stripe stays while Stripe is away, keeps no other
-// waiting, and is given up after a week.
+// waiting, and is given up after a week. Without awayAfter there are 5 calls, without giveUpAfter the
+// events stay open for ever, and without reading past those that wait the last one does too: seen
+// by removing each.
 func TestNoticeWaitsForStripe(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{PeriodLength: 6 * time.Hour})

@@ -31,6 +31,8 @@ func period(meter, invoice string, from, to time.Time, finalized bool, units int
 	}
 }
 
+// TestLinesOfAMeterAddUp: without the look at a period's end the one that has only begun is closed,
+// seen by removing it.
 func TestLinesOfAMeterAddUp(t *testing.T) {
 	line := func(meter, item string, from, to time.Time, quantity int64) InvoiceLine {
 		return InvoiceLine{Meter: meter, SubscriptionItem: item, Start: from, End: to, Quantity: quantity}

@@ -122,7 +122,8 @@ func TestUnsettledHoursAreLeftAlone(t *testing.T) {
 		"part 2T04-2T05 told 111 has 0 again 1")
 }
 
-// TestRecordsAreComparedByPeriod: of usage records Stripe tells the period's sum only.
+// TestRecordsAreComparedByPeriod: of usage records Stripe tells the period's sum only. Without the
+// look at what is settled it is compared at once, seen by removing it.
 func TestRecordsAreComparedByPeriod(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.UsageRecord, billingtest.Options{PeriodLength: 48 * time.Hour})
@@ -147,7 +148,9 @@ func TestRecordsAreComparedByPeriod(t *testing.T) {
 	recorded(150)
 }
 
-// TestOneBadCustomerHidesNobody: what cannot be compared is said, and the others are.
+// TestOneBadCustomerHidesNobody: what cannot be compared is said, and the others are. Where an error
+// of Stripe's ends it all nobody is, and without the look at not_before Stripe is asked while it
+// wants to be left alone: seen by changing each.
 func TestOneBadCustomerHidesNobody(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{})
@@ -203,7 +206,9 @@ func (b *between) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // TestRawIsOnlyReported: what adds up is never sent again because of a sum. Nor is taken for a
-// difference what another instance tells Stripe between the two looks.
+// difference what another instance tells Stripe between the two looks. Without the look at the mode
+// 111 units are told again, without the second look 100 of 111 are a difference: seen by removing
+// each.
 func TestRawIsOnlyReported(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Raw, billingtest.Options{})
