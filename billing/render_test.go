@@ -121,6 +121,7 @@ func explained(t testing.TB) schema.Explanation {
 }
 
 // TestExplanationsAreAPage holds pages of text against golden files: -update-pages rewrites them.
+// Without visible the escape sequence in an answer's detail reached the terminal.
 func TestExplanationsAreAPage(t *testing.T) {
 	t.Parallel()
 	f := func(name string, e schema.Explanation) {
@@ -182,6 +183,7 @@ func TestExplanationsAreAPage(t *testing.T) {
 	})
 }
 
+// With each row rounded by itself, two halves came to nothing, and twice one and a half to four.
 func TestNumbersAreRoundedOnceForASlot(t *testing.T) {
 	t.Parallel()
 	usage := func(costs ...string) (all []schema.SlotUsage) {
