@@ -24,6 +24,9 @@ func (c *chaos) settle() (wrong []string) {
 		if c.s.outage && i < 20 {
 			c.clock.Advance(time.Hour)
 		}
+		if c.s.mode == schema.UsageRecord && c.s.closes && i < 10 {
+			c.plenty()
+		}
 		c.notify()
 		c.passes++
 		c.pass(i % len(c.reporters))
@@ -62,6 +65,23 @@ func (c *chaos) stuck() (all []string) {
 		all = append(all, "stuck: revision "+row+" is still open")
 	}
 	return all
+}
+
+// plenty is usage of all kinds: usage records are not negative, so that what was invoiced and then
+// corrected can only be taken off what is used later.
+func (c *chaos) plenty() {
+	var uses []billingtest.Use
+	for _, name := range chaosOrganizations {
+		for _, usageType := range []string{"INPUT", "OUTPUT"} {
+			for _, model := range []string{"opus-4", "haiku"} {
+				uses = append(uses, billingtest.Use{
+					Organization: billingtest.Organization(name), Type: usageType, Model: model,
+					At: c.clock.Now().Add(-time.Minute), Quantity: "10000", Billed: "5",
+				})
+			}
+		}
+	}
+	billingtest.Usage(c.t, c.q, uses...)
 }
 
 func (c *chaos) reconcile(number int) {

@@ -56,7 +56,7 @@ var few = []scenario{
 	{schema.Preaggregated, billingtest.ByArrival, true, false},
 	{schema.Preaggregated, billingtest.ByTimestamp, false, false},
 	{schema.Raw, billingtest.AddsUp, false, true},
-	{schema.UsageRecord, billingtest.AddsUp, false, false},
+	{schema.UsageRecord, billingtest.AddsUp, true, false},
 }
 
 func every() (all []scenario) {
