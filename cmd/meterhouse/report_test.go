@@ -224,8 +224,8 @@ func (b *billed) reconciled() {
 	b.run(0, "--reconcile")
 }
 
-// noticed posts what Stripe does. A pass deals with it at once: the next of the schedule is hours
-// away.
+// noticed posts what Stripe does. A pass deals with it at once, where the next of the schedule is
+// hours away: when Notify did not wake it, the notice still waited after 30 seconds.
 func (b *billed) noticed() {
 	b.t.Helper()
 	now := time.Now()
