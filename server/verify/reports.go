@@ -12,10 +12,10 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// reports proves what Stripe's equality with the ledger rests on: that what it is told of a slot was
-// fixed once, under one name, before it was sent, and that none of it is missing. What Stripe has
-// it cannot see; slots that it was not told of yet are no findings, as Stripe may be away, and are
-// noted.
+// reports proves what Stripe's equality with the ledger rests on: that what it is told of a slot
+// was fixed once, under one name, before it was sent, and that none of it is missing. What Stripe
+// has it cannot see; slots that it was not told of yet are no findings, as Stripe may be away, and
+// are noted.
 func (v *Verifier) reports(
 	ctx context.Context, p queries.VerifyParams,
 ) (found []Finding, notes []string, err error) {

@@ -53,8 +53,8 @@ func TestWhatStripeIsToldIsFixedOnce(t *testing.T) {
 	}
 }
 
-// notesOfReports stores an hour of usage of an organization that is reported and of one that is not.
-// That Stripe was not told is no difference: there may be no key, or Stripe may be away.
+// notesOfReports stores an hour of usage of an organization that is reported and of one that is
+// not. That Stripe was not told is no difference: there may be no key, or Stripe may be away.
 func notesOfReports(t *testing.T, q *queries.Queries) {
 	t.Helper()
 	hour := time.Date(2026, 11, 22, 13, 0, 0, 0, time.UTC)
@@ -94,7 +94,8 @@ func notesOfReports(t *testing.T, q *queries.Queries) {
 			t.Errorf("after %v (-want +got):\n%s", after, diff)
 		}
 	}
-	const unmapped = "reports: 1 slots with usage that no meter counts, of 7 micro-USD: nobody is billed"
+	const unmapped = "reports: 1 slots with usage that no meter counts, of 7 micro-USD: " +
+		"nobody is billed"
 	f(24*time.Hour, unmapped)
 	f(25*time.Hour, "reports: Stripe was not told of 1 slots that ended more than a day ago, or "+
 		"otherwise than they are now, the oldest of 2026-11-22T13: see the newest passes in "+
