@@ -63,8 +63,9 @@ var openSlots = ask("open_slots",
 // slot of which Stripe refused a revision rests an hour, then two, up to a day; one whose revision
 // got no answer a minute, then two, up to an hour; in mode Raw one whose revision is older than 20
 // hours until two hours later, and then an hour each time. Slots without a meter, of periods that
-// are closed, and of more than schema.SlotUnitsMax are only among them when a revision is open.
-// Windows more than 35 days before From are left alone.
+// are closed, and of more than schema.SlotUnitsMax are only among them when a revision is open, and
+// so are hours before the organization's Stripe.Since: what was told of them stands. Windows more
+// than 35 days before From are left alone.
 func (q *Queries) OpenSlots(ctx context.Context, p OpenSlotsParams) ([]OpenSlot, error) {
 	var all []OpenSlot
 	err := stream(ctx, q.conn, openSlots, p, func(r openSlotRow) error {
@@ -84,7 +85,8 @@ func (r openSlotRow) slot() OpenSlot {
 		s.Open = schema.Revision{}
 		return s
 	}
-	s.Open.Slot, s.Open.Mode, s.Open.Verdict = s.Slot, schema.ReportMode(r.mode), schema.Verdict(r.verdict)
+	s.Open.Slot, s.Open.Mode = s.Slot, schema.ReportMode(r.mode)
+	s.Open.Verdict = schema.Verdict(r.verdict)
 	s.Open.Customer, s.Open.SubscriptionItem = s.Customer, s.Item
 	s.Open.CreatedAt, s.Open.LastAt = r.created.UTC(), fromEpoch(r.last)
 	return s

@@ -16,7 +16,8 @@ import (
 )
 
 // TestOneWriterWinsABatch lets sixteen writers fix different intents under one number: over one
-// month or two, of one slot or of others.
+// month or two, of one slot or of others. With tokens that differed four had won; with the table
+// partitioned by month rows of three writers were there, for one of them had won.
 func TestOneWriterWinsABatch(t *testing.T) {
 	t.Parallel()
 	l := openLedger(t)
@@ -69,7 +70,8 @@ func TestOneWriterWinsABatch(t *testing.T) {
 	}
 }
 
-// TestOneWriterWinsACarry lets sixteen writers carry different units under one number.
+// TestOneWriterWinsACarry lets sixteen writers carry different units under one number. With tokens
+// that differed more than one had won.
 func TestOneWriterWinsACarry(t *testing.T) {
 	t.Parallel()
 	l := openLedger(t)

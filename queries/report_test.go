@@ -305,7 +305,7 @@ func TestRunsWebhooksAndPeriodsComeBack(t *testing.T) {
 	check("StripePeriods", []schema.StripePeriod{closed, before}, periods, err)
 }
 
-// TestOneHolderHasALease fails without the token: two of the sixteen had it at times.
+// TestOneHolderHasALease: with tokens that differed three of the sixteen had it, or none.
 func TestOneHolderHasALease(t *testing.T) {
 	t.Parallel()
 	l := openLedger(t)

@@ -64,8 +64,7 @@ func coefficient(r *rand.Rand, digits, places int) *big.Int {
 }
 
 // TestUnitsAreRoundedOnce sums random parts of slots, ties and numbers beyond what Stripe takes
-// among them. With round for roundBankers half of the ties are off by one; with each row rounded
-// before they are summed nearly all slots are.
+// among them. With round in the place of roundBankers ties are off by one.
 func TestUnitsAreRoundedOnce(t *testing.T) {
 	t.Parallel()
 	l := openLedger(t)
