@@ -80,8 +80,7 @@ func FuzzParseIdentifier(f *testing.F) {
 	})
 }
 
-// TestPlan is the table of what is done about a slot. It was run with each condition of plan,
-// planOpen and unitsOf taken out, one at a time: a line fails for each.
+// TestPlan is the table of what is done about a slot.
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	to := target{customer: "cus_1", item: "si_1"}
@@ -133,8 +132,7 @@ func TestPlan(t *testing.T) {
 	}, rest, 0, 0)
 }
 
-// TestPlanOfOpenRevisions is the table of what is done about what may have been sent. It was run
-// with each condition of planOpen taken out: a line fails for each.
+// TestPlanOfOpenRevisions is the table of what is done about what may have been sent.
 func TestPlanOfOpenRevisions(t *testing.T) {
 	t.Parallel()
 	f := func(mode schema.ReportMode, age, since time.Duration, sendable bool, want task) {

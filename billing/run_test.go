@@ -83,7 +83,7 @@ func testLateUsage(t *testing.T, b *building, mode schema.ReportMode) {
 
 // testTwoReporters: both have read the same and planned the same number of a batch, and
 // the second has seen usage more. The first to write wins, and both send what it wrote. With the
-// token of the insert removed there were two intents of a revision.
+// token of the insert removed there were two intents of one revision, and 100 was told first.
 func testTwoReporters(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 1, billingtest.Options{})
 	o.use("1", o.hour, 100)

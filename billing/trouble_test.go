@@ -56,7 +56,7 @@ func testNoKey(t *testing.T, b *building, mode schema.ReportMode) {
 // testBadCustomers: one whom Stripe does not know, and one of whom no call is ever
 // answered; the others are told, and once the catalog has the right customer, so is the first. With
 // the rule of tired customers removed the pass made all five calls of the second; with that of
-// moves removed the first was never told.
+// moves removed the first was refused again.
 func testBadCustomers(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 4, billingtest.Options{UnknownAtOnce: true})
 	wrong := o.organization("1", "cus_wrong")
@@ -99,8 +99,8 @@ func testBadCustomers(t *testing.T, b *building, mode schema.ReportMode) {
 	o.sound()
 }
 
-// testRefusedKey: nothing is wrong with the slots then, and nothing is noted of them.
-// With the check of over() before each call removed all twelve slots were tried.
+// testRefusedKey: nothing is wrong with the slots then, and nothing is noted of them. With both
+// looks at over() in send.go removed the pass went on calling.
 func testRefusedKey(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 1, billingtest.Options{})
 	o.useMany(12, 100, "1")
@@ -152,7 +152,7 @@ func testLimits(t *testing.T, b *building, mode schema.ReportMode) {
 }
 
 // testStripeAway: ten customers in a row without an answer end the pass, and the next ones wait.
-// With listen's end of the pass removed all twenty were called.
+// With listen's end of the pass removed the pass went through all of them, and ended as done.
 func testStripeAway(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 20, billingtest.Options{})
 	o.useMany(1, 10, upTo(20)...)
@@ -237,7 +237,7 @@ func testUnreadNotices(t *testing.T, b *building, mode schema.ReportMode) {
 }
 
 // testShared: two organizations of one customer and meter are not reported. With
-// the look for them removed Stripe had 7 of both.
+// the look for them removed Stripe had the 100 of one for both.
 func testShared(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 2, billingtest.Options{})
 	third := o.organization("3", o.customer("1"))
