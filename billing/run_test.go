@@ -166,9 +166,9 @@ func testFrozen(t *testing.T, b *building, mode schema.ReportMode) {
 	o.sound()
 }
 
-// testCrashes: at every step, in every mode; the next pass of another process goes on,
-// and what it did not know that Stripe has, Stripe says. In mode raw, with an outcome of a crash
-// recorded as a failure, the hour was told twice.
+// testCrashes: the next pass of another process goes on, and what it did not know that Stripe has,
+// Stripe says. With an open revision that is tried again taken for one that was never sent, the hour
+// had 30 of 20 after the crash that came between Stripe's answer and its note.
 func testCrashes(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 1, billingtest.Options{})
 	want := int64(0)
