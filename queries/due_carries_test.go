@@ -46,6 +46,7 @@ func (l *ledger) due(change ...func(*queries.DueParams)) (all []string) {
 }
 
 // TestWhatClosedPeriodsLackIsDue plants periods, a case an organization, and carries what is due.
+// With what was carried away not taken off 10 units were due of a period that lacks none.
 func TestWhatClosedPeriodsLackIsDue(t *testing.T) {
 	t.Parallel()
 	l := openLedger(t)
@@ -153,7 +154,9 @@ func carryAll(t *testing.T, l *ledger, want []string) {
 	}
 }
 
-// TestWhatOldHoursLackIsDue plants hours that Stripe takes no more.
+// TestWhatOldHoursLackIsDue plants hours that Stripe takes no more. With hours due of which a
+// revision is open 75 units were due that Stripe may have; without the wait the same hour was due
+// again at once.
 func TestWhatOldHoursLackIsDue(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []schema.ReportMode{schema.Preaggregated, schema.Raw} {
