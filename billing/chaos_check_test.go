@@ -21,9 +21,6 @@ func (c *chaos) settle() (wrong []string) {
 	const hours = 45
 	for i := range hours {
 		c.clock.Advance(time.Hour)
-		if c.s.outage && i < 20 {
-			c.clock.Advance(time.Hour)
-		}
 		if c.s.mode == schema.UsageRecord && c.s.closes && i < 10 {
 			c.plenty()
 		}

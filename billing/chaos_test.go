@@ -107,12 +107,14 @@ type chaos struct {
 	clock  *billingtest.Clock
 	stripe *billingtest.Stripe
 	began  time.Time // of the clock, and of the usage
+	back   time.Time // Stripe, after an outage
 
 	reporters [3]*billing.Reporter
 	used      []schema.Event // the newest revisions of what may be corrected
 	since     time.Time      // until when usage has arrived
 	posted    []billingtest.Notice
 	passes    int
+	most      int // events of an organization in a round, less one
 
 	mu      sync.Mutex // of what follows
 	calm    bool       // nothing goes wrong any more
@@ -167,7 +169,8 @@ func newChaos(t *testing.T, s scenario, seed uint64) *chaos {
 	c.stripe.SetFaults(billingtest.Faults(400))
 	if s.outage {
 		from := c.began.Add(time.Duration(3+c.rng.IntN(6)) * time.Hour)
-		c.stripe.Outage(from, from.Add(30*time.Hour), true)
+		c.back = from.Add(30 * time.Hour)
+		c.stripe.Outage(from, c.back, true)
 	}
 	for i := range c.reporters {
 		c.reporters[i] = c.reporter(i)
@@ -290,10 +293,11 @@ func (c *chaos) pass(number int) {
 // run makes the run.
 func (c *chaos) run() {
 	began := time.Now()
-	// A usual test run has few rounds, each of more hours.
-	rounds, least := 12, 60
+	// A usual test run has few rounds, each of more hours and more usage.
+	rounds, least := 6, 120
+	c.most = 10
 	if *billingSeeds > 0 {
-		rounds, least = 30, 30
+		rounds, least, c.most = 30, 30, 4
 	}
 	ghost := false
 	for ; rounds > 0 && !c.t.Failed(); rounds-- {
@@ -311,6 +315,7 @@ func (c *chaos) run() {
 	c.calm = true
 	c.mu.Unlock()
 	c.stripe.SetFaults(nil)
+	c.clock.Set(c.back)
 	wrong := c.settle()
 	n := c.stripe.Counts()
 	c.t.Logf("%d events, %d passes, %d slots, %d calls, %d faults, crashes %v, %d freezes, %v",
@@ -376,7 +381,7 @@ func (c *chaos) usage() (all []schema.Event) {
 			Truncate(time.Microsecond)
 	}
 	for _, name := range chaosOrganizations {
-		for range c.rng.IntN(4) {
+		for range c.rng.IntN(c.most) {
 			from := c.since
 			if c.rng.IntN(4) == 0 {
 				from = c.began
