@@ -71,9 +71,9 @@ func every() (all []scenario) {
 }
 
 // TestChaos has three reporters tell a Stripe that misbehaves in two of five calls of usage that
-// goes on, comes late and is corrected, crash at every step, stop for a day between two of them, and
-// work at the same time. When that ends, Stripe has to hold what is billable, slot by slot, and what
-// it invoiced and holds has to be the sum. docs/billing-chaos.md has what it is worth.
+// goes on, comes late and is corrected, crash at every step, stop for a day between two of them,
+// and work at the same time. When that ends, Stripe has to hold what is billable, slot by slot, and
+// what it invoiced and holds has to be the sum. docs/billing-chaos.md has what it is worth.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	scenarios := few
