@@ -37,7 +37,7 @@ func (p *pass) carry(ctx context.Context) error {
 			return err
 		}
 		for _, d := range dues {
-			t := targets[meterOf{d.Organization, d.Meter}]
+			t := targets.of(schema.Slot{Organization: d.Organization, Meter: d.Meter})
 			if t.customer == "" || t.shared {
 				p.alert("carry", schema.Slot{
 					Organization: d.Organization, Meter: d.Meter, Start: d.From,

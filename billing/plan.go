@@ -33,24 +33,41 @@ type target struct {
 	item     string
 	stripeID string // of the meter; empty: Stripe is asked
 	shared   bool   // somebody else is reported there too: one would overwrite the other
+	away     bool   // the organization has no customer: what Stripe was told of it stays
+}
+
+// targets is where the catalog has everything reported. An organization without a customer is there
+// under the empty meter.
+type targets map[meterOf]target
+
+// of returns where the catalog has a slot reported, zero when it does not say.
+func (t targets) of(s schema.Slot) target {
+	if gone, ok := t[meterOf{s.Organization, ""}]; ok {
+		return gone
+	}
+	return t[meterOf{s.Organization, s.Meter}]
 }
 
 // targetsOf returns where everything is reported.
-func targetsOf(organizations []schema.Organization, meters []schema.Meter) map[meterOf]target {
+func targetsOf(organizations []schema.Organization, meters []schema.Meter) targets {
 	ids := make(map[string]string, len(meters))
 	for _, m := range meters {
 		ids[m.Name] = m.StripeID
 	}
-	all := make(map[meterOf]target)
+	all := make(targets)
 	add := func(o *schema.Organization, meter, item string) {
 		key := meterOf{o.ID, meter}
-		if _, known := all[key]; known || meter == "" || o.Stripe.Customer == "" {
+		if _, known := all[key]; known || meter == "" {
 			return
 		}
 		all[key] = target{customer: o.Stripe.Customer, item: item, stripeID: ids[meter]}
 	}
 	for i := range organizations {
 		o := &organizations[i]
+		if o.Stripe.Customer == "" {
+			all[meterOf{o.ID, ""}] = target{away: true}
+			continue
+		}
 		for _, m := range o.Stripe.Meters {
 			add(o, m.Meter, m.SubscriptionItem)
 		}
@@ -60,10 +77,13 @@ func targetsOf(organizations []schema.Organization, meters []schema.Meter) map[m
 	return all
 }
 
-func markShared(all map[meterOf]target) {
+func markShared(all targets) {
 	type place struct{ customer, meter, item string }
 	taken := make(map[place]int, 2*len(all))
 	places := func(key meterOf, t target) []place {
+		if t.away {
+			return nil
+		}
 		both := []place{{customer: t.customer, meter: key.meter}}
 		if t.item != "" {
 			both = append(both, place{item: t.item})
@@ -119,7 +139,7 @@ func plan(s queries.OpenSlot, t target, mode schema.ReportMode, now time.Time) j
 		j.task = planOpen(s, now)
 		return j
 	}
-	if !s.Sendable {
+	if !s.Sendable || t.away {
 		return j
 	}
 	customer, item := s.Customer, s.Item

@@ -191,7 +191,7 @@ func (p *pass) read(ctx context.Context, seen time.Time) ([]job, error) {
 	p.again = len(open) == int(params.Limit)
 	jobs := make([]job, 0, len(open))
 	for _, s := range open {
-		j := plan(s, targets[meterOf{s.Slot.Organization, s.Slot.Meter}], p.cfg.Mode, seen)
+		j := plan(s, targets.of(s.Slot), p.cfg.Mode, seen)
 		if p.slots[s.Slot] == failed || p.tired(j.customer()) {
 			// Once in a pass is enough, and one slot must not keep a pass going.
 			j.task = rest
@@ -230,7 +230,7 @@ func oldestSendable(now time.Time) time.Time {
 	return now.Add(-sendable + schema.SlotLength - 1).UTC().Truncate(schema.SlotLength)
 }
 
-func (r *Reporter) targets(ctx context.Context) (map[meterOf]target, error) {
+func (r *Reporter) targets(ctx context.Context) (targets, error) {
 	organizations, meters, err := r.cfg.Queries.Billed(ctx)
 	if err != nil {
 		return nil, err

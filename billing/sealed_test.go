@@ -9,12 +9,18 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// TestHoursWaitForTheSweep has one node that runs and has not looked for copies for a while: the
-// hour that ended since is not told. With the nodes left out of sealed it was told in the first
-// pass; without the bound on the wait it was never.
-func TestHoursWaitForTheSweep(t *testing.T) {
+func TestHoursWait(t *testing.T) {
 	t.Parallel()
-	o := build(t).office(t, schema.Preaggregated, 1, billingtest.Options{})
+	b := build(t)
+	t.Run("without a customer", func(t *testing.T) { testWithoutCustomer(t, b) })
+	t.Run("for the sweep", func(t *testing.T) { testSweep(t, b) })
+}
+
+// testSweep has one node that runs and has not looked for copies for a while: the hour that ended
+// since is not told. With the nodes left out of sealed it was told in the first pass; without the
+// bound on the wait it was never.
+func testSweep(t *testing.T, b *building) {
+	o := b.office(t, schema.Preaggregated, 1, billingtest.Options{})
 	hour := o.clock.Now().Add(-time.Hour).Truncate(time.Hour)
 	o.use("1", hour, 5)
 	s, err := o.q.Standing(t.Context())
@@ -49,4 +55,45 @@ func TestHoursWaitForTheSweep(t *testing.T) {
 	sent(0)
 	o.clock.Advance(time.Hour)
 	sent(1)
+}
+
+// testWithoutCustomer takes an organization's customer away and gives it back. What Stripe was told
+// stays meanwhile: with plan looking at the slot alone the hour was told to be 0. An organization
+// that is retired used what it used.
+func testWithoutCustomer(t *testing.T, b *building) {
+	o := b.office(t, schema.Preaggregated, 2, billingtest.Options{})
+	mapped := o.organization("1", o.customer("1"))
+	o.useMany(1, 5, "1", "2")
+	o.run(schema.RunDone)
+	o.has("1", o.hour, 5)
+
+	mapped.Stripe.Customer = ""
+	billingtest.Catalog(t, o.q, []schema.Organization{mapped}, nil)
+	o.retire(o.organization("2", o.customer("2")))
+	o.useMany(1, 2, "1", "2")
+	o.run(schema.RunDone)
+	o.has("1", o.hour, 5)
+	o.has("2", o.hour, 7)
+
+	mapped.Stripe.Customer = o.customer("1")
+	billingtest.Catalog(t, o.q, []schema.Organization{mapped}, nil)
+	o.run(schema.RunDone)
+	o.has("1", o.hour, 7)
+	o.sound()
+}
+
+// retire takes an organization out of the catalog.
+func (o *office) retire(organization schema.Organization) {
+	o.Helper()
+	version, err := o.q.CatalogVersion(o.Context())
+	if err != nil {
+		o.Fatal(err)
+	}
+	err = o.q.SaveCatalog(o.Context(), schema.CatalogChange{
+		Retire:  schema.Catalog{Organizations: []schema.Organization{organization}},
+		Version: version + 1, At: time.Now(), Actor: "test",
+	})
+	if err != nil {
+		o.Fatal(err)
+	}
 }

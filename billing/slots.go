@@ -106,7 +106,7 @@ type slotLook struct {
 	sending bool      // there is a key
 	mode    schema.ReportMode
 
-	targets map[meterOf]target    // where the catalog has everything reported
+	targets targets               // where the catalog has everything reported
 	periods []schema.StripePeriod // that are finalized
 	due     map[schema.Slot]int64 // what is to be carried, by the slot at its origin
 }
@@ -150,7 +150,7 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 
 // held says why a slot that is to be told is not; empty: it will be.
 func (l slotLook) held(s *queries.SlotStatus) string {
-	t, item := l.targets[meterOf{s.Slot.Organization, s.Slot.Meter}], s.Latest.SubscriptionItem
+	t, item := l.targets.of(s.Slot), s.Latest.SubscriptionItem
 	if s.Latest.Revision == 0 {
 		item = t.item
 	}
