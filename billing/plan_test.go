@@ -232,7 +232,7 @@ func TestTargets(t *testing.T) {
 		organization(10, "cus_10", "m", "si_10",
 			schema.MeterMapping{Meter: "s", SubscriptionItem: "si_10"}),
 	}, []schema.Meter{{Name: "m", StripeID: "mtr_m"}})
-	want := map[meterOf]target{
+	want := targets{
 		{id(1), "m"}:  {customer: "cus_1", item: "si_1", stripeID: "mtr_m"},
 		{id(1), "s"}:  {customer: "cus_1", item: "si_2"},
 		{id(2), "m"}:  {customer: "cus_2", item: "si_4", stripeID: "mtr_m"},
@@ -240,6 +240,7 @@ func TestTargets(t *testing.T) {
 		{id(4), "s"}:  {customer: "cus_3"},
 		{id(5), "m"}:  {customer: "cus_3", stripeID: "mtr_m", shared: true},
 		{id(6), "m"}:  {customer: "cus_6", item: "si_6", stripeID: "mtr_m", shared: true},
+		{id(8), ""}:   {away: true},
 		{id(7), "m"}:  {customer: "cus_7", item: "si_6", stripeID: "mtr_m", shared: true},
 		{id(10), "m"}: {customer: "cus_10", item: "si_10", stripeID: "mtr_m", shared: true},
 		{id(10), "s"}: {customer: "cus_10", item: "si_10", shared: true},

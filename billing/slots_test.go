@@ -126,7 +126,7 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 		func(s *queries.SlotStatus) { s.Carried = 0 })
 
 	here := meterOf{uuid.NameSpaceURL, "m"}
-	look.targets = map[meterOf]target{here: {customer: "cus_1", item: "si_1", shared: true}}
+	look.targets = targets{here: {customer: "cus_1", item: "si_1", shared: true}}
 	f("shared", schema.SlotPending, "one customer and meter")
 	look.targets[here], look.mode = target{customer: "cus_1"}, schema.UsageRecord
 	f("no item", schema.SlotPending, "needs the subscription item")
