@@ -34,7 +34,7 @@ func (r *Reporter) Explain(ctx context.Context, s schema.Slot) (schema.Explanati
 		return none, schema.Errorf(schema.NotFound, "slot",
 			"nothing was used, told or carried there")
 	}
-	look, err := r.lookAt(ctx, all)
+	look, err := r.lookAt(ctx, s.Organization, all)
 	if err != nil {
 		return none, err
 	}

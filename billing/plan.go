@@ -31,9 +31,10 @@ type meterOf struct {
 type target struct {
 	customer string
 	item     string
-	stripeID string // of the meter; empty: Stripe is asked
-	shared   bool   // somebody else is reported there too: one would overwrite the other
-	away     bool   // the organization has no customer: what Stripe was told of it stays
+	stripeID string    // of the meter; empty: Stripe is asked
+	shared   bool      // somebody else is reported there too: one would overwrite the other
+	away     bool      // the organization has no customer: what Stripe was told of it stays
+	since    time.Time // hours before stay as they were told
 }
 
 // targets is where the catalog has everything reported. An organization without a customer is there
@@ -60,7 +61,9 @@ func targetsOf(organizations []schema.Organization, meters []schema.Meter) targe
 		if _, known := all[key]; known || meter == "" {
 			return
 		}
-		all[key] = target{customer: o.Stripe.Customer, item: item, stripeID: ids[meter]}
+		all[key] = target{
+			customer: o.Stripe.Customer, item: item, stripeID: ids[meter], since: o.Stripe.Since,
+		}
 	}
 	for i := range organizations {
 		o := &organizations[i]

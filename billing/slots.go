@@ -36,7 +36,7 @@ func (r *Reporter) Slots(
 		return nil, schema.Errorf(schema.Invalid, "to",
 			"there are more than %d slots until then: ask for a shorter range", p.Limit)
 	}
-	look, err := r.lookAt(ctx, all)
+	look, err := r.lookAt(ctx, p.Organization, all)
 	if err != nil {
 		return nil, err
 	}
@@ -47,20 +47,24 @@ func (r *Reporter) Slots(
 	return reports, nil
 }
 
-// lookAt returns what the states of these slots depend on besides themselves. What is due is only
-// asked for when one of them can no longer be told: it is a question about everybody.
-func (r *Reporter) lookAt(ctx context.Context, all []queries.SlotStatus) (l slotLook, err error) {
+// lookAt returns what the states of these slots, of one organization or of all, depend on besides
+// themselves. What is due is only asked for when one of them can no longer be told.
+func (r *Reporter) lookAt(
+	ctx context.Context, organization uuid.UUID, all []queries.SlotStatus,
+) (l slotLook, err error) {
 	now := r.now()
 	l = slotLook{
-		now: now, sealed: now.Add(-r.cfg.SealDelay), oldest: oldestSendable(now),
-		sending: r.cfg.Stripe != nil, mode: r.cfg.Mode,
+		now: now, oldest: oldestSendable(now), sending: r.cfg.Stripe != nil, mode: r.cfg.Mode,
+	}
+	if l.sealed, err = r.sealed(ctx, now); err != nil {
+		return l, err
 	}
 	organizations, behind := make(map[uuid.UUID]bool), false
 	for i := range all {
 		switch s := &all[i]; {
 		case synced(s):
 		case l.past(s):
-			organizations[s.Slot.Organization] = true
+			organizations[s.Slot.Organization], behind = true, true
 		default:
 			behind = true
 		}
@@ -76,6 +80,7 @@ func (r *Reporter) lookAt(ctx context.Context, all []queries.SlotStatus) (l slot
 	due, err := r.cfg.Queries.DueCarries(ctx, queries.DueParams{
 		Mode: r.cfg.Mode, From: now.Add(-carryFrom).Truncate(schema.SlotLength), Oldest: l.oldest,
 		Carried: now.Add(time.Hour), Limit: slotsMax, // what was carried a moment ago does not wait
+		Organization: organization,
 	})
 	if err != nil {
 		return l, err
@@ -134,6 +139,11 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 		return schema.SlotSent, ""
 	case synced(s) && (latest.Revision > 0 || l.isSealed(s)):
 		return schema.SlotAcked, ""
+	case l.targets.of(s.Slot).away:
+		return schema.SlotUnmapped, "the organization has no stripe.customer any more: what " +
+			"Stripe was told of it stays"
+	case s.Slot.Start.Before(l.targets.of(s.Slot).since):
+		return schema.SlotAcked, "it is before stripe.since: what Stripe was told of it stays"
 	case want > schema.SlotUnitsMax || want < -schema.SlotUnitsMax:
 		return schema.SlotRejected, fmt.Sprintf("%d units are more than Stripe takes as one value "+
 			"(%d): correct the events that are wrong, or split the usage over more meters",

@@ -138,6 +138,11 @@ func TestSlotsSayHowFarTheyAre(t *testing.T) {
 		func(s *queries.SlotStatus) { s.Own = -11 })
 	look.sending = false
 	f("no key", schema.SlotPending, "STRIPE_API_KEY")
+
+	look.targets = targets{{uuid.NameSpaceURL, ""}: {away: true}}
+	f("no customer any more", schema.SlotUnmapped, "stays", told(schema.Accepted, 99))
+	look.targets = targets{here: {customer: "cus_1", since: look.now}}
+	f("before reports began", schema.SlotAcked, "stays", told(schema.Accepted, 99))
 	f("no key, open", schema.SlotOpen, "", running)
 }
 

@@ -63,8 +63,14 @@ var (
 const insertReportCarries = "insert_report_carries"
 
 // reportSettings are those of the questions about every slot: they are asked beside everything
-// else, so on two threads, and within a memory that holds millions of slots.
-var reportSettings = clickhouse.Settings{"max_threads": 2, "max_memory_usage": 2 << 30}
+// else, so on two threads, and they spill to disk what is more than some million slots.
+var reportSettings = clickhouse.Settings{
+	"max_threads":                        2,
+	"max_memory_usage":                   2 << 30,
+	"max_bytes_before_external_group_by": 512 << 20,
+	"max_bytes_before_external_sort":     512 << 20,
+	"max_execution_time":                 600,
+}
 
 // DueCarries returns what closed periods and hours that Stripe takes no more lack: of a finalized
 // period, what is billable in it beyond what was invoiced; of an hour in no such period that was
