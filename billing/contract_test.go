@@ -19,7 +19,7 @@ import (
 // read than the tests.
 var mocked = []string{
 	"/v1/billing/meter", "/v1/subscription_items/{subscription_item}/usage_record",
-	"/v1/invoices/{invoice}/lines", "/v1/invoices/upcoming/lines", "/v1/customers",
+	"/v1/invoices", "/v1/customers",
 	"/v1/products", "/v1/prices", "/v1/subscriptions",
 }
 
@@ -115,6 +115,10 @@ func readAsInSchema(t *testing.T, c *Client) {
 	}
 	if got, err := c.Records(ctx, "si_1"); err != nil || len(got) != 1 {
 		t.Errorf("records: %v %v", got, err)
+	}
+	if got, err := c.Invoices(ctx, "cus_1", day); err != nil || len(got) == 0 || got[0].ID == "" ||
+		got[0].Created.IsZero() || got[0].Status == "" {
+		t.Errorf("invoices: %+v %v", got, err)
 	}
 	if _, err := c.Lines(ctx, "in_1"); err != nil {
 		t.Errorf("lines: %v", err)

@@ -31,6 +31,7 @@ type metrics struct {
 	conflicts     prometheus.Gauge
 
 	notices    *prometheus.CounterVec // step
+	found      prometheus.Counter
 	compared   *prometheus.CounterVec // result
 	difference prometheus.Gauge
 	lastLook   prometheus.Gauge
@@ -88,6 +89,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 
 		notices: counters("notices_total", "step",
 			"Events that Stripe sent: received, repetitions included, and dealt with."),
+		found: counter("invoices_found_total",
+			"Periods of invoices that were learned from Stripe's list: no webhook told of them."),
 		compared: counters("compared_total", "result",
 			"Ranges and slots whose units were compared with Stripe's, or could not be."),
 		difference: gauge("difference_units",
@@ -123,6 +126,9 @@ func (m *metrics) reconciled(at time.Time, difference uint64, equal, differ, ski
 	m.compared.WithLabelValues("differs").Add(float64(differ))
 	m.compared.WithLabelValues("skipped").Add(float64(skipped))
 }
+
+// learned counts periods that no webhook told of.
+func (m *metrics) learned(periods int) { m.found.Add(float64(periods)) }
 
 // moved counts a carry.
 func (m *metrics) moved(units int64) {

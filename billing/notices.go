@@ -123,7 +123,7 @@ func (p *notices) deal(ctx context.Context, w schema.Webhook) (string, error) {
 		if err != nil || n.Invoice == nil {
 			return "cannot be read", nil
 		}
-		return p.invoice(ctx, *n.Invoice, w)
+		return p.invoice(ctx, *n.Invoice, w.Type == "invoice.finalized", w.ReceivedAt)
 	case "v1.billing.meter.error_report_triggered", "v1.billing.meter.no_meter_found":
 		return p.problems(ctx, w)
 	case "invoice.voided":
@@ -135,16 +135,36 @@ func (p *notices) deal(ctx context.Context, w schema.Webhook) (string, error) {
 	return "not needed", nil
 }
 
-// invoice takes over the periods that an invoice tells of.
+// invoice takes over the periods that an invoice tells of, drafted or finalized, and says which.
 func (p *notices) invoice(
-	ctx context.Context, invoice Invoice, w schema.Webhook,
+	ctx context.Context, invoice Invoice, finalized bool, at time.Time,
 ) (string, error) {
-	if err := p.load(ctx); err != nil {
+	all, detail, err := p.periods(ctx, invoice, finalized, at)
+	if err != nil {
 		return "", err
+	}
+	return detail, p.save(ctx, all)
+}
+
+// save writes periods.
+func (p *notices) save(ctx context.Context, all []schema.StripePeriod) error {
+	if err := p.step(stepNotice); err != nil || len(all) == 0 {
+		return err
+	}
+	return p.cfg.Queries.SavePeriods(ctx, all)
+}
+
+// periods returns the periods that an invoice tells of, heard of at a time, and says what became of
+// its lines.
+func (p *notices) periods(
+	ctx context.Context, invoice Invoice, finalized bool, at time.Time,
+) ([]schema.StripePeriod, string, error) {
+	if err := p.load(ctx); err != nil {
+		return nil, "", err
 	}
 	customers := p.organizations[invoice.Customer]
 	if len(customers) == 0 {
-		return "its customer is no organization's", nil
+		return nil, "its customer is no organization's", nil
 	}
 	if invoice.More {
 		if err := p.ask(ctx, func() (err error) {
@@ -152,38 +172,31 @@ func (p *notices) invoice(
 			return err
 		}); err != nil {
 			if refusedQuestion(err) {
-				return "its lines cannot be read: " + err.Error(), nil
+				return nil, "its lines cannot be read: " + err.Error(), nil
 			}
-			return "", err
+			return nil, "", err
 		}
 	}
 	ids, err := p.meterIDs(ctx, customers, invoice.Lines)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	finalized := w.Type == "invoice.finalized"
 	all, foreign, early := periodsOf(periodsParams{
-		Invoice: invoice, Finalized: finalized, Customers: customers, IDs: ids, At: w.ReceivedAt,
+		Invoice: invoice, Finalized: finalized, Customers: customers, IDs: ids, At: at,
 	})
+	kind := "invoice.created"
 	if finalized {
+		kind = "invoice.finalized"
 		for _, o := range customers {
 			known, err := p.cfg.Queries.StripePeriods(ctx, o.ID)
 			if err != nil {
-				return "", err
+				return nil, "", err
 			}
-			all = append(all, withoutLine(invoice, o.ID, all, known, w.ReceivedAt)...)
+			all = append(all, withoutLine(invoice, o.ID, all, known, at)...)
 		}
 	}
-	if err := p.step(stepNotice); err != nil {
-		return "", err
-	}
-	if len(all) > 0 {
-		if err := p.cfg.Queries.SavePeriods(ctx, all); err != nil {
-			return "", err
-		}
-	}
-	return fmt.Sprintf("%s of %s: %d periods, %d lines of no meter of ours, %d of open periods",
-		w.Type, invoice.ID, len(all), foreign, early), nil
+	return all, fmt.Sprintf("%s of %s: %d periods, %d lines of no meter of ours, "+
+		"%d of open periods", kind, invoice.ID, len(all), foreign, early), nil
 }
 
 // problems has every revision told again that Stripe says does not count.

@@ -10,8 +10,9 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// periodLead is how far a period may end after its invoice came: clocks differ. The line of a
-// period that is still open, as the invoice of a new subscription may have, closes nothing.
+// periodLead is how far a period may end after its invoice was made: clocks differ. The line of a
+// period that was open then, as the invoice of a new subscription may have, closes nothing, however
+// late the invoice is heard of.
 const periodLead = 5 * time.Minute
 
 // counted names what a line of an invoice counts for.
@@ -58,7 +59,7 @@ type periodsParams struct {
 	Finalized bool
 	Customers []schema.Organization // of the invoice's customer
 	IDs       map[string]string     // Stripe's ids of meters, by name
-	At        time.Time             // when it came
+	At        time.Time             // when it was heard of
 }
 
 // periodsOf returns the periods that an invoice tells of, with the sums of their lines, ordered by
@@ -70,13 +71,17 @@ func periodsOf(p periodsParams) (periods []schema.StripePeriod, foreign, early i
 		start, end int64
 	}
 	at := map[key]int{}
+	made := p.At
+	if c := p.Invoice.Created; !c.IsZero() && c.Before(made) {
+		made = c
+	}
 	for _, line := range p.Invoice.Lines {
 		of, ok := countedBy(line, p.Customers, p.IDs)
 		if !ok {
 			foreign++
 			continue
 		}
-		if line.End.After(p.At.Add(periodLead)) || !line.Start.Before(line.End) {
+		if line.End.After(made.Add(periodLead)) || !line.Start.Before(line.End) {
 			early++
 			continue
 		}

@@ -26,8 +26,8 @@ const (
 	recordsSince = 400 * 24 * time.Hour
 )
 
-// Reconcile holds what Stripe says it has against what it was told, keeps every comparison, and has
-// slots that differ told again where the mode allows it. Hours of which Stripe was told less than
+// Reconcile learns what Stripe has invoiced, holds what it says it has against what it was told,
+// keeps every comparison, and has slots that differ told again where the mode allows it. Hours of which Stripe was told less than
 // two hours ago are left alone. What could not be compared is Skipped; the error is of the
 // database, or Unavailable when Stripe is not to be asked now.
 func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
@@ -51,9 +51,10 @@ func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
 	}
 	l := &look{
 		asking: asking{Reporter: r}, run: uuid.New(), now: now, meters: metersByName(meters),
-		from:   oldestSendable(now),
-		to:     now.Add(-settledAfter).Truncate(time.Hour),
-		before: now.Add(-settledAfter),
+		invoices: newInvoices(r),
+		from:     oldestSendable(now),
+		to:       now.Add(-settledAfter).Truncate(time.Hour),
+		before:   now.Add(-settledAfter),
 	}
 	if r.cfg.Mode == schema.UsageRecord {
 		l.from, l.to = now.Add(-recordsSince), now.Add(time.Hour)
@@ -62,7 +63,7 @@ func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
 	// Begun anywhere, so that a bound does not always spare the same.
 	first := int(binary.BigEndian.Uint32(l.run[:])) % max(1, len(organizations))
 	for i := range organizations {
-		if err := l.organization(ctx, organizations[(first+i)%len(organizations)].ID); err != nil {
+		if err := l.organization(ctx, organizations[(first+i)%len(organizations)]); err != nil {
 			return nil, err
 		}
 	}
@@ -70,6 +71,7 @@ func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
 		return slices.Compare(a.Organization[:], b.Organization[:])
 	})
 	l.tell()
+	l.invoices.tell()
 	return l.all, nil
 }
 
@@ -84,6 +86,7 @@ type look struct {
 	questions int
 	repairs   int
 	all       []schema.Comparison
+	invoices  *invoices
 
 	outcomes []schema.Outcome // of the organization at hand
 }
@@ -94,14 +97,27 @@ type account struct {
 	slots                 []queries.Reported // ordered by hour
 }
 
-// organization compares what Stripe was told of an organization's usage.
-func (l *look) organization(ctx context.Context, id uuid.UUID) error {
+// organization learns which periods of an organization's are over, and compares what Stripe was
+// told of its usage.
+func (l *look) organization(ctx context.Context, o schema.Organization) error {
+	id, since := o.ID, l.now.Add(-invoicesFor)
 	slots, err := l.cfg.Queries.Reported(ctx, queries.ReportedParams{
-		Organization: id, Mode: l.cfg.Mode, From: l.from, To: l.to, Settled: l.before,
+		Organization: id, Mode: l.cfg.Mode, From: earlier(l.from, since), To: l.to,
+		Settled: l.before,
 	})
 	if err != nil || len(slots) == 0 {
 		return err
 	}
+	if slices.ContainsFunc(slots, func(s queries.Reported) bool {
+		return !s.Slot.Start.Before(since)
+	}) {
+		if err := l.invoices.customer(ctx, o.Stripe.Customer, since); err != nil {
+			return err
+		}
+	}
+	slots = slices.DeleteFunc(slots, func(s queries.Reported) bool {
+		return s.Slot.Start.Before(l.from)
+	})
 	periods, err := l.cfg.Queries.StripePeriods(ctx, id)
 	if err != nil {
 		return err

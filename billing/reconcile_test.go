@@ -69,8 +69,8 @@ func TestWhatStripeLostIsToldAgain(t *testing.T) {
 	d.clock.Set(at(55))
 	before := d.stripe.Counts().Calls
 	d.finds(1)
-	if calls := d.stripe.Counts().Calls - before; calls != 2 {
-		t.Errorf("%d calls for one customer and meter, want 2: its id and a sum", calls)
+	if calls := d.stripe.Counts().Calls - before; calls != 3 {
+		t.Errorf("%d calls for one customer and meter, want 3: invoices, its id and a sum", calls)
 	}
 
 	d.stripe.Tamper("cus_acme", costMeter, at(4), 0)
@@ -163,15 +163,15 @@ func TestOneBadCustomerHidesNobody(t *testing.T) {
 		"resource_missing: No such customer: 'cus_ghost'"
 	d.finds(1, missing)
 
-	// Who is away is not asked for everybody, and who refuses the key is asked once.
+	// Who is away is not asked for everybody, and who refuses the key is asked once for each.
 	d.stripe.Refuse("sk_test_desk", http.StatusUnauthorized)
 	before := d.stripe.Counts().Calls
 	found, equal := d.reconcile()
 	if len(found) != 2 || equal != 0 || !strings.Contains(found[0], "skipped: stripe: ") {
 		t.Errorf("without a key: %d equal, %q", equal, found)
 	}
-	if calls := d.stripe.Counts().Calls - before; calls != 1 {
-		t.Errorf("%d calls with a key that is refused, want 1", calls)
+	if calls := d.stripe.Counts().Calls - before; calls != 2 {
+		t.Errorf("%d calls with a key that is refused, want 2: invoices and sums", calls)
 	}
 	d.stripe.Refuse("sk_test_desk", 0)
 

@@ -461,6 +461,28 @@ func (c *Client) Records(ctx context.Context, item string) ([]Bucket, error) {
 	return out, nil
 }
 
+// Invoices returns a customer's invoices that were made since a time, in any status, the newest
+// first.
+func (c *Client) Invoices(
+	ctx context.Context, customer string, since time.Time,
+) ([]Invoice, error) {
+	const path = "/v1/invoices"
+	all, err := list[invoice](ctx, c, path, map[string]string{
+		"customer": customer, "created[gte]": strconv.FormatInt(since.Unix(), 10),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Invoice, len(all))
+	for i, in := range all {
+		if in.ID == "" {
+			return nil, c.unreadable(path, errors.New("an invoice without an id"))
+		}
+		out[i] = invoiceOf(in, true)
+	}
+	return out, nil
+}
+
 // Lines returns all metered lines of an invoice.
 func (c *Client) Lines(ctx context.Context, invoice string) ([]InvoiceLine, error) {
 	path := "/v1/invoices/" + url.PathEscape(invoice) + "/lines"

@@ -62,13 +62,14 @@ type InvoiceLine struct {
 	Quantity         int64     // units
 }
 
-// Invoice is what an invoice event tells of.
+// Invoice is what an invoice event, or the list of invoices, tells of.
 type Invoice struct {
 	ID       string
 	Customer string
-	Status   string // draft, open, paid, …
+	Status   string    // draft, open, paid, uncollectible, void
+	Created  time.Time // zero: not told
 	Lines    []InvoiceLine
-	More     bool // there are lines that the event does not hold
+	More     bool // there are lines that it does not hold: Client.Lines has all
 }
 
 // Notice is an event of Stripe's whose signature was right.
@@ -246,38 +247,48 @@ func decodeNotice(body []byte) (Notice, error) {
 	return n, nil
 }
 
-// decodeInvoice reads an event's invoice. Lines that the event does not have all, or not in the
-// shape of apiVersion, are left out with More set: Lines gets them.
+// invoice is an invoice as Stripe sends it.
+type invoice struct {
+	ID       string    `json:"id"`
+	Customer reference `json:"customer"`
+	Status   string    `json:"status"`
+	Created  int64     `json:"created"`
+	Lines    struct {
+		Data json.RawMessage `json:"data"`
+		More bool            `json:"has_more"`
+	} `json:"lines"`
+}
+
+func (i invoice) cursor() string { return i.ID }
+
+// decodeInvoice reads an event's invoice.
 func decodeInvoice(body []byte, known bool) (Invoice, error) {
 	var data struct {
-		Object struct {
-			ID       string    `json:"id"`
-			Customer reference `json:"customer"`
-			Status   string    `json:"status"`
-			Lines    struct {
-				Data json.RawMessage `json:"data"`
-				More bool            `json:"has_more"`
-			} `json:"lines"`
-		} `json:"object"`
+		Object invoice `json:"object"`
 	}
-	err := json.Unmarshal(body, &data)
-	in := data.Object
-	if err != nil || in.ID == "" {
+	if err := json.Unmarshal(body, &data); err != nil || data.Object.ID == "" {
 		return Invoice{}, errors.New("must hold an invoice")
 	}
+	return invoiceOf(data.Object, known), nil
+}
+
+// invoiceOf keeps the metered lines. Where they are not all there, or not in the shape of
+// apiVersion, they are left out with More set.
+func invoiceOf(in invoice, known bool) Invoice {
 	out := Invoice{
 		ID: in.ID, Customer: string(in.Customer), Status: in.Status,
-		More: in.Lines.More || !known || in.Lines.Data == nil,
+		Created: instant(in.Created), More: in.Lines.More || !known || in.Lines.Data == nil,
 	}
 	if out.More {
-		return out, nil
+		return out
 	}
 	var lines []line
-	if err = json.Unmarshal(in.Lines.Data, &lines); err == nil {
+	err := json.Unmarshal(in.Lines.Data, &lines)
+	if err == nil {
 		out.Lines, err = invoiceLines(lines)
 	}
 	out.More = err != nil
-	return out, nil
+	return out
 }
 
 // generation is what an idempotency key has after the identifier once it was rotated.

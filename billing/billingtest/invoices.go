@@ -3,6 +3,7 @@ package billingtest
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -24,7 +25,9 @@ type InvoiceLine struct {
 type invoice struct {
 	id, customer string
 	from, to     time.Time
+	made         time.Time
 	final        bool
+	void         bool
 	lines        []line
 }
 
@@ -67,6 +70,13 @@ func (s *Stripe) settle(now time.Time) {
 	if o.PeriodLength == 0 {
 		return
 	}
+	if o.FirstInvoices && !s.begun && !now.Before(o.PeriodStart) {
+		s.begun = true
+		for _, customer := range s.subscribed() {
+			i := s.draft(customer, o.PeriodStart, o.PeriodStart.Add(o.PeriodLength))
+			i.id, i.made, i.final = "in_"+customer+"_first", o.PeriodStart, true
+		}
+	}
 	for {
 		from := o.PeriodStart.Add(time.Duration(s.periods) * o.PeriodLength)
 		to := from.Add(o.PeriodLength)
@@ -76,20 +86,42 @@ func (s *Stripe) settle(now time.Time) {
 		s.periods++
 		s.finalize(to) // those before
 		for _, customer := range s.subscribed() {
-			i := &invoice{
-				id:       fmt.Sprintf("in_%s_%d", customer, from.Unix()),
-				customer: customer, from: from, to: to,
-			}
-			for _, item := range o.Items {
-				if item.Customer == customer {
-					i.lines = append(i.lines, line{item: item})
-				}
-			}
-			s.invoices = append(s.invoices, i)
-			s.tell(i, "invoice.created", to)
+			s.tell(s.draft(customer, from, to), "invoice.created", to)
 		}
 	}
 	s.finalize(now)
+}
+
+// draft makes a customer's invoice of a period.
+func (s *Stripe) draft(customer string, from, to time.Time) *invoice {
+	i := &invoice{
+		id:       fmt.Sprintf("in_%s_%d", customer, from.Unix()),
+		customer: customer, from: from, to: to, made: to,
+	}
+	for _, item := range s.options.Items {
+		if item.Customer == customer {
+			i.lines = append(i.lines, line{item: item})
+		}
+	}
+	s.invoices = append(s.invoices, i)
+	return i
+}
+
+// Replace voids an invoice that is final, and makes another of its period, as of now, whose first
+// line has so many units. No events tell of either.
+func (s *Stripe) Replace(id string, units int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.invoices {
+		if i.id == id && i.final && !i.void {
+			i.void = true
+			another := s.draft(i.customer, i.from, i.to)
+			another.id, another.made, another.final = id+"_again", s.clock.Now(), true
+			another.lines[0].quantity = units
+			return
+		}
+	}
+	panic("there is no such invoice to replace: " + id)
 }
 
 func (s *Stripe) subscribed() (all []string) {
@@ -126,6 +158,26 @@ func (s *Stripe) quantity(i *invoice, l line) int64 {
 	return max(0, sum)
 }
 
+// listInvoices lists a customer's invoices, the newest first.
+func (s *Stripe) listInvoices(c *call) answer {
+	customer := c.form.Get("customer")
+	if !s.customers[customer] {
+		return missing("customer", customer)
+	}
+	since, err := strconv.ParseInt(c.form.Get("created[gte]"), 10, 64)
+	if err != nil {
+		return invalid("", "Invalid timestamp: created[gte]")
+	}
+	s.settle(c.now)
+	var all []map[string]any
+	for _, i := range slices.Backward(s.invoices) {
+		if i.customer == customer && i.made.Unix() >= since {
+			all = append(all, s.show(i))
+		}
+	}
+	return page(c, all)
+}
+
 func (s *Stripe) invoice(id string) answer {
 	for _, i := range s.invoices {
 		if i.id == id {
@@ -150,12 +202,15 @@ func (s *Stripe) show(i *invoice) map[string]any {
 	if i.final {
 		status = "open"
 	}
+	if i.void {
+		status = "void"
+	}
 	lines := s.showLines(i)
 	inline := min(len(lines), s.options.InlineLines)
 	return map[string]any{
 		"id": i.id, "object": "invoice", "customer": i.customer, "status": status,
 		"currency": "usd", "livemode": false, "billing_reason": "subscription_cycle",
-		"created": i.to.Unix(), "period_start": i.from.Unix(), "period_end": i.to.Unix(),
+		"created": i.made.Unix(), "period_start": i.from.Unix(), "period_end": i.to.Unix(),
 		"subscription": "sub_" + i.customer,
 		"lines":        list("/v1/invoices/"+i.id+"/lines", lines[:inline], inline < len(lines)),
 	}

@@ -112,6 +112,8 @@ func (s *Stripe) get(c *call) answer {
 		return s.summaries(c, parts[3])
 	case len(parts) == 4 && parts[3] == "usage_record_summaries":
 		return s.recordSummaries(c, parts[2])
+	case path == "invoices":
+		return s.listInvoices(c)
 	case len(parts) == 3 && parts[1] == "invoices":
 		return s.invoice(parts[2])
 	case len(parts) == 4 && parts[1] == "invoices" && parts[3] == "lines":
@@ -248,7 +250,7 @@ func (s *Stripe) recordSummaries(c *call, item string) answer {
 	}
 	add(now, now.Add(s.options.PeriodLength), nil)
 	for _, i := range slices.Backward(s.invoices) {
-		if slices.ContainsFunc(i.lines, func(l line) bool { return l.item.ID == item }) {
+		if i.made.After(i.from) && !i.void && slices.ContainsFunc(i.lines, func(l line) bool { return l.item.ID == item }) {
 			add(i.from, i.to, i.id)
 		}
 	}

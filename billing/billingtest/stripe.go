@@ -60,6 +60,10 @@ type Options struct {
 	FinalizeAfter time.Duration
 	InlineLines   int // of an invoice that its events hold; 0: 10
 
+	// FirstInvoices has each customer invoiced as the first period begins: with a line of nothing
+	// for all of that period, and no events.
+	FirstInvoices bool
+
 	UnknownAtOnce bool          // an unknown customer is a 400; else it is reported later
 	Samples       int           // errors that a report names; 0: 5
 	SummaryLag    time.Duration // until summaries have an event
@@ -89,7 +93,8 @@ type Stripe struct {
 	archived  map[string]bool // meters
 	reports   map[string]string
 	invoices  []*invoice
-	periods   int // that have ended and have invoices
+	periods   int  // that have ended and have invoices
+	begun     bool // the first invoices are there
 	notices   []Notice
 	problems  []problem
 
