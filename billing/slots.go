@@ -142,7 +142,7 @@ func (l slotLook) state(s *queries.SlotStatus) (schema.SlotState, string) {
 	case l.targets.of(s.Slot).away:
 		return schema.SlotUnmapped, "the organization has no stripe.customer any more: what " +
 			"Stripe was told of it stays"
-	case s.Slot.Start.Before(l.targets.of(s.Slot).since):
+	case latest.Revision > 0 && s.Slot.Start.Before(l.targets.of(s.Slot).since):
 		return schema.SlotAcked, "it is before stripe.since: what Stripe was told of it stays"
 	case want > schema.SlotUnitsMax || want < -schema.SlotUnitsMax:
 		return schema.SlotRejected, fmt.Sprintf("%d units are more than Stripe takes as one value "+
