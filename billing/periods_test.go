@@ -67,6 +67,12 @@ func TestLinesOfAMeterAddUp(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("draft (-want +got):\n%s", diff)
 	}
+
+	p.At = january // heard of when all is over: what counts is when it was made
+	p.Invoice.Created = december
+	if got, _, early := periodsOf(p); len(got) != 2 || early != 1 {
+		t.Errorf("heard of late: early %d, periods %v", early, got)
+	}
 }
 
 // TestMeterWithoutALine: what is missing of a final invoice was invoiced with nothing, where it is

@@ -367,6 +367,40 @@ func TestRecordsOfPeriods(t *testing.T) {
 	}
 }
 
+func TestInvoicesAreListedSinceATime(t *testing.T) {
+	const line = `{"id":"il_1","quantity":5,"subscription_item":"si_1","period":{"start":3600,` +
+		`"end":7200},"price":{"recurring":{"usage_type":"metered","meter":"mtr_1"}}}`
+	rec := &recorder{bodies: []string{
+		`{"data":[{"id":"in_2","customer":"cus_1","status":"draft","created":9000,` +
+			`"lines":{"data":[` + line + `],"has_more":true}}],"has_more":true}`,
+		`{"data":[{"id":"in_1","customer":{"id":"cus_1"},"status":"paid","created":7260,` +
+			`"lines":{"data":[` + line + `],"has_more":false}}],"has_more":false}`,
+	}}
+	got, err := newClient(t, rec.ServeHTTP).Invoices(t.Context(), "cus_1", time.Unix(7000, 5))
+	want := []Invoice{
+		{ID: "in_2", Customer: "cus_1", Status: "draft", Created: instant(9000), More: true},
+		{ID: "in_1", Customer: "cus_1", Status: "paid", Created: instant(7260),
+			Lines: []InvoiceLine{{Meter: "mtr_1", SubscriptionItem: "si_1",
+				Start: instant(3600), End: instant(7200), Quantity: 5}}},
+	}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, d)
+	}
+	for i, after := range []string{"", "in_2"} {
+		r := rec.all()[i]
+		if r.Path != "/v1/invoices" || r.Form.Get("customer") != "cus_1" ||
+			r.Form.Get("created[gte]") != "7000" || r.Form.Get("starting_after") != after {
+			t.Errorf("call %d: %s %v", i, r.Path, r.Form)
+		}
+	}
+	for _, bad := range []string{`{"data":[{"status":"paid"}]}`, `{"data":[{"id":5}]}`} {
+		c := newClient(t, (&recorder{bodies: []string{bad}}).ServeHTTP)
+		if got, err := c.Invoices(t.Context(), "cus_1", atNoon); err == nil {
+			t.Errorf("%s: %v", bad, got)
+		}
+	}
+}
+
 func TestListThatDoesNotEndIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{

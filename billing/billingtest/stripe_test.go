@@ -342,6 +342,23 @@ func TestInvoicesBecomeFinal(t *testing.T) {
 		!strings.Contains(string(text), `"quantity":8`) {
 		t.Errorf("the lines are %s", text)
 	}
+	c.Replace(invoices[0].ID, 7)
+	f := func(query, want string) {
+		t.Helper()
+		listed := c.do(http.MethodGet, "/v1/invoices?customer=cus_1&"+query, "", nil)
+		all, _ := listed.body["data"].([]any)
+		var got []string
+		for _, i := range all {
+			status, _ := i.(map[string]any)["status"].(string)
+			got = append(got, status)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+	f("created[gte]=0", "open void")
+	f("created[gte]=0&limit=1", "open")
+	f("created[gte]="+strconv.FormatInt(noon.Add(12*time.Hour).Unix()+1, 10), "open")
 }
 
 func TestTwoCallsAtATimeAreNoticed(t *testing.T) {
