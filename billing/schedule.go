@@ -170,7 +170,7 @@ func (s *Schedule) guard(
 	}()
 	level := slog.LevelWarn
 	err := work(ctx)
-	if schema.KindOf(err) == schema.Unavailable { // without a key, say: that was said at the start
+	if schema.KindOf(err) == schema.Unavailable { // there is no key: that was said at the start
 		level = slog.LevelDebug
 	}
 	if err != nil && ctx.Err() == nil {

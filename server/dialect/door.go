@@ -113,7 +113,7 @@ type Corrector interface {
 
 // Reports tells Stripe what is billable, and says what it was told.
 type Reports interface {
-	// Run makes one pass now and returns how it went. Unavailable when Stripe is not configured.
+	// Run makes one pass now and returns how it went.
 	Run(ctx context.Context) (schema.ReportRun, error)
 	// Slots returns slots ordered by hour, organization and meter. Invalid when there are more than
 	// p.Limit of them: the range has to be narrowed.
