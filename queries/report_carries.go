@@ -66,9 +66,9 @@ const insertReportCarries = "insert_report_carries"
 // else, so on two threads, and they spill to disk what is more than some million slots.
 var reportSettings = clickhouse.Settings{
 	"max_threads":                        2,
-	"max_memory_usage":                   2 << 30,
-	"max_bytes_before_external_group_by": 512 << 20,
-	"max_bytes_before_external_sort":     512 << 20,
+	"max_memory_usage":                   3 << 30,
+	"max_bytes_before_external_group_by": 1 << 30,
+	"max_bytes_before_external_sort":     1 << 30,
 	"max_execution_time":                 600,
 }
 
