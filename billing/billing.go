@@ -27,8 +27,14 @@ type Config struct {
 
 	SealDelay  time.Duration // after a slot's hour, until it is told; 0: 10 minutes
 	CarryEvery time.Duration // between carries from one origin; 0: 24 hours
-	Rate       int           // calls of Stripe a second; 0: 80, with a test key 20
-	Workers    int           // customers told at once; 0: 8
+
+	// CreditLimit is the percentage of what a period was invoiced, or an hour was told, up to which
+	// a carry takes units off: whoever moves usage to another meter would refund what was billed.
+	// 0: any amount.
+	CreditLimit int
+
+	Rate    int // calls of Stripe a second; 0: 80, with a test key 20
+	Workers int // customers told at once; 0: 8
 }
 
 // The defaults of Config.
@@ -63,7 +69,7 @@ func New(c Config) (*Reporter, error) {
 		return nil, errors.New("billing: the writer is the instance's id, and must not be zero")
 	case c.Mode.String() == "":
 		return nil, errors.New("billing: the mode must be preaggregated, usage_record or raw")
-	case c.SealDelay < 0 || c.CarryEvery < 0 || c.Rate < 0 || c.Workers < 0:
+	case c.SealDelay < 0 || c.CarryEvery < 0 || c.CreditLimit < 0 || c.Rate < 0 || c.Workers < 0:
 		return nil, errors.New("billing: delays, the rate and the workers must not be negative")
 	case c.Rate > int(time.Second/time.Microsecond):
 		return nil, fmt.Errorf("billing: a rate of %d calls a second is too high", c.Rate)

@@ -24,10 +24,15 @@ func (p *pass) carry(ctx context.Context) error {
 	if now.Sub(p.carried) < min(carryLook, p.cfg.CarryEvery) && !p.carried.After(now) {
 		return nil
 	}
-	dues, err := p.cfg.Queries.DueCarries(ctx, queries.DueParams{
+	due := queries.DueParams{
 		Mode: p.cfg.Mode, From: now.Add(-carryFrom).Truncate(schema.SlotLength),
 		Oldest: oldestSendable(now), Carried: now.Add(-p.cfg.CarryEvery), Limit: carryMax,
-	})
+		CreditLimit: uint64(p.cfg.CreditLimit),
+	}
+	if err := p.withheld(ctx, due); err != nil {
+		return err
+	}
+	dues, err := p.cfg.Queries.DueCarries(ctx, due)
 	if err != nil {
 		return err
 	}
@@ -52,6 +57,23 @@ func (p *pass) carry(ctx context.Context) error {
 	}
 	p.carried = now
 	return nil
+}
+
+// withheld says what is not taken off without somebody's consent.
+func (p *pass) withheld(ctx context.Context, due queries.DueParams) error {
+	if due.CreditLimit == 0 {
+		return nil
+	}
+	due.Withheld, due.Limit = true, 1
+	all, err := p.cfg.Queries.DueCarries(ctx, due)
+	for _, d := range all {
+		p.alert("credit", schema.Slot{
+			Organization: d.Organization, Meter: d.Meter, Start: d.From,
+		}, strconv.FormatInt(d.Units, 10)+" units would be taken off, more than the credit limit "+
+			"of what was billed: if the catalog's meters were changed, set stripe.since to when; "+
+			"if it is right, run `meterhouse report --once --credit-limit 0`")
+	}
+	return err
 }
 
 // carryOne moves what is due from one origin to the newest sealed hour that is open for it, as far

@@ -1,9 +1,12 @@
 package billing_test
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/meterhouse/meterhouse/billing"
 	"github.com/meterhouse/meterhouse/billing/billingtest"
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -13,6 +16,7 @@ func TestHoursWait(t *testing.T) {
 	t.Parallel()
 	b := build(t)
 	t.Run("without a customer", func(t *testing.T) { testWithoutCustomer(t, b) })
+	t.Run("for consent", func(t *testing.T) { testCredit(t, b) })
 	t.Run("for the sweep", func(t *testing.T) { testSweep(t, b) })
 }
 
@@ -95,5 +99,47 @@ func (o *office) retire(organization schema.Organization) {
 	})
 	if err != nil {
 		o.Fatal(err)
+	}
+}
+
+// testCredit takes back what two invoices have: a tenth of one, and all of the other, as moving
+// usage to another meter would. With withheld's question left out nobody was told; with the limit
+// left out of what is carried all of it was taken off.
+func testCredit(t *testing.T, b *building) {
+	o := b.office(t, schema.Preaggregated, 2, billingtest.Options{})
+	o.use("1", o.hour, 90)
+	little, all := o.use("1", o.hour, 10), o.use("2", o.hour, 100)
+	o.run(schema.RunDone)
+	o.invoice("1", o.hour.Add(time.Hour), 100)
+	o.invoice("2", o.hour.Add(time.Hour), 100)
+	billingtest.Void(t, o.q, little)
+	billingtest.Void(t, o.q, all)
+	limited := func(percent int) *billing.Reporter {
+		client, err := billing.NewClient(billing.ClientConfig{
+			Key: apiKey, Base: o.stripe.URL, Now: o.clock.Now,
+			Logger: slog.New(slog.NewTextHandler(o.log, nil)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := billing.New(billing.Config{
+			Queries: o.q, Stripe: client, Mode: o.mode, Writer: o.id("writer"), Now: o.clock.Now,
+			Logger: slog.New(slog.NewTextHandler(o.log, nil)), CreditLimit: percent,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	o.pass(limited(20), schema.RunDone)
+	if one, two := o.carries("1"), o.carries("2"); one != "1 of -10" || two != "0 of 0" {
+		t.Errorf("carries: %s, %s, want the tenth only", one, two)
+	}
+	if !strings.Contains(o.log.text(), "--credit-limit 0") {
+		t.Errorf("nobody is told:\n%s", o.log.text())
+	}
+	o.pass(limited(0), schema.RunDone)
+	if two := o.carries("2"); two != "1 of -100" {
+		t.Errorf("carries with consent: %s", two)
 	}
 }

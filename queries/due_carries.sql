@@ -2,7 +2,8 @@
 -- billable in it, less what was invoiced. Of an hour in none, not before the first that its meter
 -- was told of: what is billable, less what Stripe has, but for hours of which a revision is open.
 -- What was carried away is taken off. Hours of more than Stripe takes as one value, and those
--- before the organization's first, count as they were told.
+-- before the organization's first, count as they were told. Of what is to be taken off more than a
+-- percentage of what was invoiced or told is another question.
 SELECT
     organization_id,
     meter,
@@ -21,6 +22,7 @@ FROM
         if(x.happened = origin, x.number, 0) AS carry,
         if(x.happened = origin, x.carried_at, toDateTime64(0, 6, 'UTC')) AS moved_at,
         NOT of_period AND x.pending AS held,
+        if(of_period, x.invoiced, x.told) AS had,
         if(
             x.happened < o.stripe_since OR abs(x.want) > 999999999999999, x.told, x.want
         ) - if(of_period, x.invoiced, x.told) - x.moved AS amount
@@ -125,6 +127,11 @@ GROUP BY
     of_period
 HAVING due != 0
    AND NOT max(held)
+   AND (
+       {credit:UInt64} = 0
+       OR (due < 0 AND toInt128(-due) * 100 > toInt128(sum(had)) * {credit:UInt64})
+           = {withheld:Bool}
+   )
    AND max(moved_at) <= {carried:DateTime64(6, 'UTC')}
    AND origin >= {from:DateTime('UTC')}
 ORDER BY

@@ -18,7 +18,13 @@ type DueParams struct {
 	From         time.Time // older hours, and periods that began before, are left alone
 	Oldest       time.Time // windows before are too old for Stripe
 	Carried      time.Time // what was carried from an origin after waits
-	Limit        uint64
+
+	// CreditLimit is the percentage of what was invoiced or told up to which units are taken off;
+	// what goes beyond is left out, or, with Withheld, all there is. 0: any amount.
+	CreditLimit uint64
+	Withheld    bool
+
+	Limit uint64
 }
 
 // Due is units that Stripe has to be told of elsewhere.
@@ -37,6 +43,7 @@ var (
 			return []any{
 				id("organization", p.Organization), number("mode", uint64(p.Mode)),
 				second("from", p.From), second("oldest", p.Oldest), moment("carried", p.Carried),
+				number("credit", p.CreditLimit), clickhouse.Named("withheld", p.Withheld),
 				number("limit", p.Limit),
 			}
 		},

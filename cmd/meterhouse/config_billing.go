@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type billingConfig struct {
 	base     string // empty: Stripe's own
 	mode     schema.ReportMode
 	interval time.Duration // 0: never
+	credit   int           // percent of what was billed that is taken off unasked; 0: any amount
 }
 
 const modes = "preaggregated, usage_record or raw"
@@ -57,6 +59,17 @@ func (c *config) billingFlags(f *flag.FlagSet) error {
 	check("STRIPE_API_KEY", checkKey(string(b.key)))
 	check("STRIPE_WEBHOOK_SECRET", checkWebhookSecret(string(b.webhooks)))
 	check("STRIPE_API_BASE", checkBase(b.base))
+	setCredit := func(v string) error {
+		n, err := strconv.ParseUint(v, 10, 8)
+		if err != nil || n > 100 {
+			return errors.New("must be a whole number of percent from 1 to 100, or 0 for no limit")
+		}
+		b.credit = int(n)
+		return nil
+	}
+	check("METERHOUSE_CREDIT_LIMIT", setCredit(env("METERHOUSE_CREDIT_LIMIT", "20")))
+	f.Func("credit-limit", "`percent` of what was billed that is taken off later bills without "+
+		"being asked, 0 for any amount (METERHOUSE_CREDIT_LIMIT; default 20)", setCredit)
 	check("METERHOUSE_STRIPE_MODE", setMode(env("METERHOUSE_STRIPE_MODE", b.mode.String())))
 	f.Func("stripe-mode", "`how` Stripe is told: "+modes+
 		" (METERHOUSE_STRIPE_MODE; default preaggregated)", setMode)
@@ -144,7 +157,7 @@ func (b billingConfig) reporter(
 	}
 	return billing.New(billing.Config{
 		Queries: q, Stripe: client, Mode: b.mode, Writer: uuid.New(), Now: time.Now,
-		Logger: logger, Metrics: metrics,
+		Logger: logger, Metrics: metrics, CreditLimit: b.credit,
 	})
 }
 

@@ -20,7 +20,7 @@ func billingOf(t *testing.T, env map[string]string, args ...string) (billingConf
 	t.Helper()
 	for _, name := range []string{
 		"STRIPE_API_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET", "METERHOUSE_STRIPE_MODE",
-		"METERHOUSE_REPORT_INTERVAL",
+		"METERHOUSE_REPORT_INTERVAL", "METERHOUSE_CREDIT_LIMIT",
 	} {
 		t.Setenv(name, env[name])
 	}
@@ -40,15 +40,16 @@ func billingOf(t *testing.T, env map[string]string, args ...string) (billingConf
 
 func TestBillingSettings(t *testing.T) {
 	b, _, err := billingOf(t, nil)
-	if err != nil || b != (billingConfig{mode: schema.Preaggregated, interval: 5 * time.Minute}) {
+	otherwise := billingConfig{mode: schema.Preaggregated, interval: 5 * time.Minute, credit: 20}
+	if err != nil || b != otherwise {
 		t.Errorf("without settings: %+v, %v", b, err)
 	}
 	b, _, err = billingOf(t, map[string]string{
 		"STRIPE_API_KEY": "sk_test_1\n", "STRIPE_API_BASE": "http://127.0.0.1:4242",
 		"STRIPE_WEBHOOK_SECRET": "whsec_1,whsec_2", "METERHOUSE_STRIPE_MODE": "raw",
-		"METERHOUSE_REPORT_INTERVAL": "0",
+		"METERHOUSE_REPORT_INTERVAL": "0", "METERHOUSE_CREDIT_LIMIT": "0",
 	})
-	want := billingConfig{"sk_test_1", "whsec_1,whsec_2", "http://127.0.0.1:4242", schema.Raw, 0}
+	want := billingConfig{"sk_test_1", "whsec_1,whsec_2", "http://127.0.0.1:4242", schema.Raw, 0, 0}
 	if err != nil || b != want {
 		t.Errorf("by the environment: %v", err)
 	}
@@ -70,6 +71,9 @@ func TestWrongBillingSettings(t *testing.T) {
 		if strings.Contains(said+fmt.Sprint(err), canary) {
 			t.Errorf("%s=%q: shown in %q, %v", name, value, said, err)
 		}
+	}
+	for _, value := range []string{canary, "-1", "101", "5.5"} {
+		f("METERHOUSE_CREDIT_LIMIT", value)
 	}
 	for _, value := range []string{canary, "pk_test_" + canary, "sk_test " + canary, "sk_"} {
 		f("STRIPE_API_KEY", value)
