@@ -33,6 +33,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/raia"
 	"github.com/meterhouse/meterhouse/server/report"
 	"github.com/meterhouse/meterhouse/server/tracker"
+	"github.com/meterhouse/meterhouse/server/usage"
 )
 
 // Config is what a Server needs. All fields are required but BodiesBytesMax and
@@ -48,6 +49,9 @@ type Config struct {
 
 	// Reports tells Stripe what is billable; nil: this node does not, and its routes say so.
 	Reports dialect.Reports
+	// Exports makes saved exports, Erasures forgets people; nil: this node does not.
+	Exports  dialect.Exports
+	Erasures dialect.Erasures
 
 	// BodiesBytesMax bounds what requests with more than small bodies take at once, so that memory
 	// does not grow with their number; default 128 MiB.
@@ -138,6 +142,7 @@ func dialects(door dialect.Door) []dialect.Dialect {
 		native.New(door),
 		admin.New(door),
 		report.New(door),
+		usage.New(door),
 		otlp.New(door),
 		raia.New(door),
 		memori.New(door),
@@ -154,6 +159,9 @@ func (s *Server) door() dialect.Door {
 		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
 		Corrector: s.cfg.Corrections,
 		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},
+		Usage:     &usageReads{s.cfg.Queries},
+		Exports:   s.cfg.Exports,
+		Erasures:  s.cfg.Erasures,
 		Now:       s.cfg.Now,
 		NewID:     func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 	}

@@ -36,6 +36,13 @@ var mayImport = map[string][]string{
 	"server/otlp":         {"schema", "server/access", "server/dialect"},
 	"server/openapi":      {},
 	"server/report":       {"schema", "server/access", "server/dialect"},
+	"server/usage":        {"schema", "server/access", "server/dialect", "server/tabular"},
+	"server/tabular":      {"schema"},
+	"server/share":        {},
+	"server/exports":      {"schema", "queries", "server/dialect", "server/tabular"},
+	"server/retention": {
+		"schema", "queries", "server/access", "server/dialect", "server/ingest", "server/verify",
+	},
 	"server/corrections": {
 		"schema", "queries", "server/access", "server/dialect", "server/ingest",
 	},
@@ -49,11 +56,11 @@ var mayImport = map[string][]string{
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
 		"server/agent700", "server/admin", "server/otlp", "server/corrections", "server/openapi",
-		"server/report",
+		"server/report", "server/usage", "server/share",
 	},
 	"cmd/meterhouse": {
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",
-		"server/corrections", "server/verify", "billing",
+		"server/corrections", "server/verify", "billing", "server/exports", "server/retention",
 	},
 	"billing":  {"schema", "queries"},
 	"loadtest": {},
@@ -81,6 +88,7 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi": {"server/dialecttest"},
 	"github.com/digitalocean/godo":  {},
 	"github.com/shopspring/decimal": {"schema", "queries"},
+	"github.com/apache/arrow-go":    {"server/tabular"},
 }
 
 // engineCodec is below clickhouse-go: engine answers in its encodings, and never uses the client.

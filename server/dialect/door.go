@@ -5,6 +5,7 @@ package dialect
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,9 @@ type Door struct {
 	Corrector Corrector
 	Catalog   Catalog
 	Reports   Reports
+	Usage     Usage
+	Exports   Exports
+	Erasures  Erasures
 	Now       func() time.Time
 	NewID     func() uuid.UUID // a fresh UUIDv7
 }
@@ -125,6 +129,44 @@ type Reports interface {
 	// Notify takes an event that Stripe sent, and returns once it is stored. Unauthenticated when
 	// its signature is not right.
 	Notify(ctx context.Context, body []byte, signature string) error
+}
+
+// Usage answers analysts' questions.
+type Usage interface {
+	// Query hands each row of an answer to each, in the query's order, whose error ends it and is
+	// returned. Overloaded when too many ask at once; TooLarge or Invalid when the question takes
+	// more time, memory or rows than one may: the message says what to narrow.
+	Query(ctx context.Context, q schema.UsageQuery, each func(schema.UsageRow) error) error
+	// Version returns a text that changes whenever the answer to q may have changed.
+	Version(ctx context.Context, q schema.UsageQuery) (string, error)
+	// Anomalies returns hours outside an agent's rhythm, the newest first, then by score.
+	Anomalies(ctx context.Context, p schema.AnomaliesParams) ([]schema.Anomaly, error)
+}
+
+// Exports writes answers to files, in the background. Only whoever asked for an export, and admins
+// of its organization, may see it: that is the caller's business.
+type Exports interface {
+	// Create notes an export, which will be made even if this node ends. Overloaded when the
+	// organization has too many under way.
+	Create(ctx context.Context, r schema.ExportRequest) (schema.Export, error)
+	// Get returns an export. NotFound when the organization has none of this id.
+	Get(ctx context.Context, organization, id uuid.UUID) (schema.Export, error)
+	// List returns an organization's exports, the newest first.
+	List(ctx context.Context, organization uuid.UUID) ([]schema.Export, error)
+	// Cancel ends an export and removes its files. NotFound as Get.
+	Cancel(ctx context.Context, organization, id uuid.UUID) error
+	// Open opens a file of a done export. NotFound as Get, when it has no such file, and when it is
+	// expired; Unavailable when another node has it.
+	Open(ctx context.Context, organization, id uuid.UUID, name string) (io.ReadSeekCloser, error)
+}
+
+// Erasures replaces what identifies a person.
+type Erasures interface {
+	// Erase replaces a user's identifiers in an organization everywhere, and returns once nothing
+	// that is stored has them; what stands in their place is returned. NotFound when the
+	// organization never knew the user. Asking again is harmless. After Unavailable it goes on by
+	// itself.
+	Erase(ctx context.Context, organization, user uuid.UUID, actor string) (schema.Erasure, error)
 }
 
 // CorrectParams asks for one correction.

@@ -1,0 +1,5 @@
+package usage
+
+import "github.com/gofiber/fiber/v2"
+
+func (d *api) mountExports(r fiber.Router) {}
