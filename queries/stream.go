@@ -63,6 +63,9 @@ func stream[P, R any](
 	if q.settings != nil {
 		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(q.settings))
 	}
+	if _, own := q.settings["max_execution_time"]; own {
+		ctx = ownTime{ctx}
+	}
 	rows, err := conn.Query(ctx, q.text, q.bind(params)...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", q.name, brief(err))
