@@ -32,7 +32,7 @@ func connectionSettings(given clickhouse.Settings) clickhouse.Settings {
 		"session_timezone": "UTC",
 		"join_use_nulls":   0, // a missing dimension reads as empty strings
 		// Over HTTP a server would go on with a question whose asker is gone.
-		"cancel_http_readonly_queries_on_client_close": 1,
+		"cancel_http_readonly_queries_on_client_close":       1,
 		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		"materialized_views_ignore_errors":                   0,
 	})
