@@ -28,7 +28,7 @@ type Doubled interface {
 const (
 	sweepInterval = time.Second
 	sweepTimeout  = time.Minute // of one correction
-	sweepPage     = 200         // events of one correction
+	sweepPage     = 1000        // events of one correction: most of its time is not theirs
 	scanShare     = 5           // bounds the part of its time that the sweep scans all keys
 	// searchInterval is how often the whole window is searched for what no node was told of: the
 	// last batch of a node that never came back, or events that were set aside and replayed.
@@ -53,14 +53,22 @@ func (c *Corrector) sweeps(ctx context.Context) {
 		done, err := c.sweep(ctx, waiting)
 		if err == nil {
 			waiting = nil
-			c.cfg.Doubled.Swept(asOf)
 		}
 		if err == nil && !c.cfg.Now().Before(search) && (!searched || c.cfg.Doubled.Eldest()) {
-			searched, search = true, c.cfg.Now().Add(searchInterval)
 			old := c.cfg.Now().Add(-c.cfg.Window - keysGrace)
 			if _, err = c.cfg.Queries.DropKeys(ctx, old); err == nil {
 				_, err = c.Search(ctx)
 			}
+			if searched = searched || err == nil; err == nil {
+				search = c.cfg.Now().Add(searchInterval)
+			} else { // an hour is too long for copies that nothing else finds
+				search = c.cfg.Now().Add(searchFirst)
+			}
+		}
+		// What an earlier process knew to be doubled and had not swept, only the first search finds:
+		// before it nothing is said to be swept.
+		if err == nil && searched {
+			c.cfg.Doubled.Swept(asOf)
 		}
 		switch {
 		case ctx.Err() != nil:

@@ -203,14 +203,16 @@ func TestRepriceLeavesCopiesAlone(t *testing.T) {
 }
 
 // untold knows of no doubled events and is not the eldest of the nodes.
-type untold struct{}
+type untold struct{ swept func() }
 
 func (untold) Doubled() ([]queries.NodeKey, time.Time) { return nil, time.Time{} }
-func (untold) Swept(time.Time)                         {}
+func (u untold) Swept(time.Time)                       { u.swept() }
 func (untold) Eldest() bool                            { return false }
 
 // TestEachNodeSearchesAtItsStart: what a node knew of doubled events before it stopped is gone, and
 // the keys that told of them are learned. With the search left to the eldest node the copy stays.
+// Before the search nothing is said to be swept, which billing and verify wait for: said without it,
+// the copy is still there.
 func TestEachNodeSearchesAtItsStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -221,13 +223,20 @@ func TestEachNodeSearchesAtItsStart(t *testing.T) {
 	if got := w.total("consumption_monthly"); got != "2 2 20 1.5" {
 		t.Fatalf("there are no copies: %s", got)
 	}
+	var once sync.Once
+	saidWith := make(chan string, 1)
 	c := corrections.New(corrections.Config{
-		Queries: one.queries, Doubled: untold{}, Now: time.Now,
-		Logger: slog.New(slog.DiscardHandler),
+		Queries: one.queries, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Doubled: untold{func() {
+			once.Do(func() { saidWith <- w.total("consumption_monthly") })
+		}},
 	})
 	c.Start()
 	defer c.Stop()
 	w.eventually("the copy to be taken back", func() bool {
 		return w.total("consumption_monthly") == "1 1 10 0.75"
 	})
+	if got := <-saidWith; got != "1 1 10 0.75" {
+		t.Errorf("all was said to be swept with %s", got)
+	}
 }

@@ -30,16 +30,20 @@ type Config struct {
 	Mode schema.ReportMode // how Stripe is told; zero: reports that are behind are not noted
 	Now  func() time.Time  // default time.Now
 
-	Settle   time.Duration // between two looks; default 2 s
-	HoldWait time.Duration // for the nodes to keep a hold; default 15 s
-	HoldLook time.Duration // a look that takes longer is no business of a hold; default 10 s
+	Settle    time.Duration // between two looks; default 2 s
+	SweepWait time.Duration // for nodes that are behind with their sweep; default 2 min
+	HoldWait  time.Duration // for the nodes to keep a hold; default 15 s
+	HoldLook  time.Duration // a look that takes longer is no business of a hold; default 10 s
 }
 
 func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.Settle, 2 * time.Second}, {&c.HoldWait, 15 * time.Second}, {&c.HoldLook, 10 * time.Second}} {
+	}{
+		{&c.Settle, 2 * time.Second}, {&c.SweepWait, 2 * time.Minute},
+		{&c.HoldWait, 15 * time.Second}, {&c.HoldLook, 10 * time.Second},
+	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -96,7 +100,7 @@ func (v *Verifier) Run(ctx context.Context, p queries.VerifyParams) (Report, err
 	for _, look := range []func(
 		context.Context, queries.VerifyParams,
 	) ([]Finding, []string, error){
-		v.rollups, v.lasting(v.events, eventLooks), v.lasting(v.sequences, 2),
+		v.rollups, v.unswept, v.lasting(v.sequences, 2),
 		v.lasting(v.corrections, 3), v.lasting(v.dimensions, 2), v.lasting(v.reports, 2),
 	} {
 		found, notes, err := look(ctx, p)
@@ -124,15 +128,53 @@ func (v *Verifier) lasting(once look, looks int) look {
 			if err := pause(ctx, v.cfg.Settle); err != nil {
 				return nil, nil, err
 			}
-			before := make(map[string]bool, len(found))
-			for _, f := range found {
-				before[f.key] = true
-			}
+			before := found
 			found, notes, err = once(ctx, p)
-			found = slices.DeleteFunc(found, func(f Finding) bool { return !before[f.key] })
+			found = both(found, before)
 		}
 		return found, notes, err
 	}
+}
+
+// unswept returns a look at the events whose findings outlast the sweep: two nodes that accepted one
+// key are no finding before each node has looked at what was stored when the finding was first made.
+// Nodes that are overloaded, or come and go, are waited for, but not for ever.
+func (v *Verifier) unswept(
+	ctx context.Context, p queries.VerifyParams,
+) (found []Finding, notes []string, err error) {
+	first, err := v.cfg.Queries.Standing(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	began := v.cfg.Now()
+	found, notes, err = v.lasting(v.events, eventLooks)(ctx, p)
+	for err == nil && len(found) > 0 && v.cfg.Now().Sub(began) < v.cfg.SweepWait {
+		now, err := v.cfg.Queries.Standing(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		behind := slices.ContainsFunc(now.Nodes, func(n queries.Node) bool {
+			return !n.Stopped && n.SweptAt.Before(first.Now)
+		})
+		again, _, err := v.lasting(v.events, 2)(ctx, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		found = both(found, again)
+		if !behind {
+			break
+		}
+	}
+	return found, notes, err
+}
+
+// both returns those of found that are found again.
+func both(found, again []Finding) []Finding {
+	seen := make(map[string]bool, len(again))
+	for _, f := range again {
+		seen[f.key] = true
+	}
+	return slices.DeleteFunc(found, func(f Finding) bool { return !seen[f.key] })
 }
 
 func pause(ctx context.Context, d time.Duration) error {
