@@ -2,6 +2,7 @@ package queries
 
 import (
 	"io"
+	"strings"
 	"time"
 
 	chproto "github.com/ClickHouse/ch-go/proto"
@@ -118,6 +119,12 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(batchSequences, BatchSequencesParams{
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
+		asked(savedExport, ExportParams{Organization: id, Export: id}),
+		asked(savedExports, savedExportsParams{id, 100}),
+		asked(openExports, none{}),
+		asked(exportParts, ExportPartsParams{Organization: id, Exports: []uuid.UUID{id}}),
+		asked(exportHours, ExportEventsParams{Organization: id, From: from, To: to}),
+		asked(exportEvents, ExportEventsParams{Organization: id, From: from, To: to}),
 	}
 	for _, r := range rebuilds {
 		p := RebuildParams{From: from, To: to, Organizations: []uuid.UUID{id}}
@@ -134,6 +141,8 @@ func AllInserted() []string {
 	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,
 		insertReportLeases, insertStripePeriods, insertStripeWebhooks, insertReportCarries,
 		insertStripeComparisons)
+	names = append(names, insertExports, insertExportParts)
+	names = append(names, exportEventsS3, exportObject, exportUpload) // of a store that is elsewhere
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
 	}
@@ -145,6 +154,18 @@ func EventColumns() []string {
 	var names []string
 	for _, c := range new(EventBatch).columns() {
 		names = append(names, c.name)
+	}
+	return names
+}
+
+// ExportColumns returns the names of the columns of export_events, in order.
+func ExportColumns() []string {
+	_, list, _ := strings.Cut(exportEvents.text, "SELECT\n")
+	list, _, _ = strings.Cut(list, "\nFROM")
+	var names []string
+	for _, column := range strings.Split(list, "\n") {
+		_, name, _ := strings.Cut(column, " AS ")
+		names = append(names, strings.TrimSuffix(name, ","))
 	}
 	return names
 }

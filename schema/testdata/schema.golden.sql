@@ -351,6 +351,22 @@ LIMIT 1 BY
     organization_id,
     dimension_id
 
+CREATE TABLE erasures
+(
+    `id` UUID,
+    `organization_id` UUID,
+    `subject` String COMMENT 'SHA-256 of organization and user, lower-case hexadecimal',
+    `user_id` UUID COMMENT 'while it is under way, then zero',
+    `replacement_id` UUID,
+    `requested_at` DateTime64(6, 'UTC'),
+    `done_at` DateTime64(6, 'UTC') COMMENT 'the epoch: it is under way',
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY id
+TTL toDateTime(done_at, 'UTC') + toIntervalDay(35) WHERE done_at > toDateTime64(0, 6, 'UTC')
+SETTINGS non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE event_keys
 (
     `node` UUID,
@@ -384,6 +400,48 @@ AS SELECT
 FROM usage_events
 WHERE (revision = 0) AND (entry = 'record') AND (ordinal = 0) AND (bitAnd(bitShiftRight(toUInt128(event_id), 76), 15) = 5)
 
+CREATE TABLE export_parts
+(
+    `organization_id` UUID,
+    `export_id` UUID,
+    `attempt` UInt32,
+    `part` UInt32 COMMENT 'from 0',
+    `name` String COMMENT 'of the file or object',
+    `rows` UInt64,
+    `bytes` UInt64,
+    `sha256` String COMMENT 'lower-case hexadecimal, empty: the engine wrote it',
+    `noted_at` DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(noted_at)
+ORDER BY (organization_id, export_id, attempt, part)
+TTL toDateTime(noted_at) + toIntervalDay(30)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE exports
+(
+    `organization_id` UUID,
+    `id` UUID,
+    `version` UInt64,
+    `writer` UUID COMMENT 'of this version: tells a writer whether it has it',
+    `requested_by` UUID,
+    `user_id` UUID COMMENT 'whose usage, zero: everybody\'s',
+    `request` String COMMENT 'what is asked, JSON',
+    `bounds` Array(DateTime64(6, 'UTC')) COMMENT 'the parts are between them',
+    `state` Enum8('queued' = 1, 'running' = 2, 'done' = 3, 'failed' = 4, 'canceled' = 5, 'expired' = 6),
+    `detail` String COMMENT 'of a failed one: why',
+    `created_at` DateTime64(6, 'UTC'),
+    `ended_at` DateTime64(6, 'UTC') COMMENT 'the epoch: not yet',
+    `expires_at` DateTime64(6, 'UTC') COMMENT 'of the files, the epoch: none yet',
+    `node` UUID COMMENT 'that makes it or made it, zero: none yet',
+    `lease_until` DateTime64(6, 'UTC') COMMENT 'another node may take it then',
+    `attempt` UInt32 COMMENT 'files of earlier ones are on other nodes',
+    `kept_from` DateTime('UTC') DEFAULT now()
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (organization_id, id)
+TTL kept_from + toIntervalDay(30)
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE holds
 (
     `id` UUID COMMENT 'a UUIDv7: of several holds the oldest is kept',
@@ -393,6 +451,7 @@ CREATE TABLE holds
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY id
+TTL toDateTime(intDiv(version, 1000000), 'UTC') + toIntervalDay(7)
 SETTINGS index_granularity = 8192
 
 CREATE TABLE memberships
@@ -570,6 +629,7 @@ CREATE TABLE organizations
     `stripe_meter_items` Array(String),
     `stripe_since` DateTime('UTC'),
     `events_per_minute` UInt32,
+    `retention_days` UInt32,
     `retired` Bool DEFAULT false,
     `version` UInt64
 )
@@ -750,6 +810,7 @@ CREATE TABLE report_runs
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(ended_at)
 ORDER BY ended_at
+TTL toDateTime(ended_at, 'UTC') + toIntervalDay(400)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE VIEW report_slots
@@ -998,6 +1059,30 @@ ENGINE = ReplacingMergeTree
 ORDER BY (month, node, part)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE TABLE retired_months
+(
+    `organization_id` UUID,
+    `month` Date COMMENT 'its first day',
+    `done` Bool,
+    `at` DateTime64(6, 'UTC'),
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (organization_id, month)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE retired_sequences
+(
+    `organization_id` UUID,
+    `month` Date COMMENT 'its first day',
+    `node` UUID,
+    `part` UInt64 COMMENT 'the sequences from part * 1000000 on',
+    `sequences` AggregateFunction(groupBitmap, UInt32) COMMENT 'less part * 1000000'
+)
+ENGINE = AggregatingMergeTree
+ORDER BY (organization_id, month, node, part)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE services
 (
     `name` String,
@@ -1053,6 +1138,7 @@ CREATE TABLE stripe_webhooks
 )
 ENGINE = ReplacingMergeTree(done)
 ORDER BY id
+TTL toDateTime(received_at, 'UTC') + toIntervalDay(400)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE TABLE text_model_costs

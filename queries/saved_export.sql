@@ -1,0 +1,21 @@
+-- One export of an organization.
+SELECT
+    organization_id,
+    id,
+    version,
+    writer,
+    requested_by,
+    user_id,
+    request,
+    bounds,
+    toString(state) AS state_name,
+    detail,
+    created_at,
+    ended_at,
+    expires_at,
+    node,
+    lease_until,
+    attempt
+FROM exports FINAL
+WHERE organization_id = {organization:UUID}
+  AND id = {export:UUID}
