@@ -45,6 +45,7 @@ usage: loadtest COMMAND [flags]
 
   replay   send a trace of real requests as events, then read every sum back
   bench    measure writes as ratios to references measured in the same run
+  fill     write a year of usage straight into the engine's tables
   bare     the reference server of bench: reads a body and answers 201
   help     this page; "loadtest help COMMAND" lists a command's flags
 
@@ -88,6 +89,8 @@ func dispatch(ctx context.Context, con console, args []string) error {
 		return runReplay(ctx, con, args[1:])
 	case "bench":
 		return runBench(ctx, con, args[1:])
+	case "fill":
+		return runFill(ctx, con, args[1:])
 	case "bare":
 		return runBare(ctx, con, args[1:])
 	case "help", "-h", "-help", "--help":
