@@ -19,7 +19,7 @@ var (
 		return []any{
 			&r.ID, &r.Name, &r.Tenant,
 			&r.Stripe.Customer, &r.Stripe.Meter, &r.Stripe.SubscriptionItem,
-			&r.meters, &r.items, &r.since, &r.EventsPerMinute,
+			&r.meters, &r.items, &r.since, &r.EventsPerMinute, &r.RetentionDays,
 		}
 	})
 	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name, &u.Email} })

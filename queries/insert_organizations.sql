@@ -11,6 +11,7 @@ INSERT INTO organizations
     stripe_meter_items,
     stripe_since,
     events_per_minute,
+    retention_days,
     retired,
     version
 )

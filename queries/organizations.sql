@@ -9,7 +9,8 @@ SELECT
     stripe_meters,
     stripe_meter_items,
     stripe_since,
-    events_per_minute
+    events_per_minute,
+    retention_days
 FROM organizations FINAL
 WHERE NOT retired
 ORDER BY id

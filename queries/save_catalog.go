@@ -55,7 +55,7 @@ func catalogRows(c schema.Catalog, retired bool, version uint64) []tableRows {
 			return []any{
 				o.ID, o.Name, o.Tenant,
 				o.Stripe.Customer, o.Stripe.Meter, o.Stripe.SubscriptionItem,
-				meters, items, orEpoch(o.Stripe.Since), o.EventsPerMinute,
+				meters, items, orEpoch(o.Stripe.Since), o.EventsPerMinute, o.RetentionDays,
 			}
 		})},
 		{"insert_users", rowsOf(c.Users, end, func(u schema.User) []any {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,6 +30,22 @@ type Organization struct {
 	Stripe StripeMapping
 
 	EventsPerMinute uint32 // that a node takes; zero: the node's default
+	RetentionDays   uint32 // a month goes when it ended so many days ago; zero: never
+}
+
+// RetentionDaysMin is the shortest time for which an organization's usage may be kept. Stripe takes
+// usage for 35 days, and what is late is carried into a later bill after that; what two nodes
+// accepted is told apart for as long: two months leave room for both.
+const RetentionDaysMin = 62
+
+// RetentionFault returns why an organization's usage cannot be kept for so many days; empty when it
+// can.
+func RetentionFault(days uint32) string {
+	if days == 0 || days >= RetentionDaysMin {
+		return ""
+	}
+	return fmt.Sprintf("must be 0, for ever, or at least %d: usage is billed for 35 days, and "+
+		"carried into a later bill after that", RetentionDaysMin)
 }
 
 // StripeMapping is what the reporter needs of an organization; an empty Customer means unmapped.

@@ -451,7 +451,6 @@ CREATE TABLE holds
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY id
-TTL toDateTime(intDiv(version, 1000000), 'UTC') + toIntervalDay(7)
 SETTINGS index_granularity = 8192
 
 CREATE TABLE memberships
@@ -810,7 +809,6 @@ CREATE TABLE report_runs
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(ended_at)
 ORDER BY ended_at
-TTL toDateTime(ended_at, 'UTC') + toIntervalDay(400)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE VIEW report_slots
@@ -1138,7 +1136,6 @@ CREATE TABLE stripe_webhooks
 )
 ENGINE = ReplacingMergeTree(done)
 ORDER BY id
-TTL toDateTime(received_at, 'UTC') + toIntervalDay(400)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE TABLE text_model_costs

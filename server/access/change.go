@@ -215,6 +215,9 @@ func fileChange(have *Snapshot, want schema.Catalog) Change {
 		if o.EventsPerMinute == 0 {
 			o.EventsPerMinute = old.EventsPerMinute
 		}
+		if o.RetentionDays == 0 {
+			o.RetentionDays = old.RetentionDays
+		}
 		o.Stripe = fileMappingOf(o.Stripe, old.Stripe)
 	}
 	for i := range want.Users {

@@ -30,7 +30,8 @@ var (
 		key:  func(o schema.Organization) any { return o.ID },
 		same: func(a, b schema.Organization) bool {
 			return a.ID == b.ID && a.Name == b.Name && a.Tenant == b.Tenant &&
-				a.EventsPerMinute == b.EventsPerMinute && a.Stripe.Equal(b.Stripe)
+				a.EventsPerMinute == b.EventsPerMinute && a.RetentionDays == b.RetentionDays &&
+				a.Stripe.Equal(b.Stripe)
 		},
 	}
 	userKind = compared((*Snapshot).user, func(u schema.User) any { return u.ID })

@@ -35,6 +35,7 @@ type fileOrganization struct {
 	Credentials []fileCredential `yaml:"credentials"`
 
 	EventsPerMinute string `yaml:"events_per_minute"`
+	RetentionDays   string `yaml:"retention_days"`
 }
 
 type fileStripe struct {
@@ -162,6 +163,7 @@ func (p *parser) organization(at string, o fileOrganization) {
 	p.catalog.Organizations = append(p.catalog.Organizations, schema.Organization{
 		ID: id, Name: o.Name, Tenant: o.Tenant, Stripe: p.mapping(at+".stripe", id, o.Stripe),
 		EventsPerMinute: p.count(at+".events_per_minute", o.EventsPerMinute),
+		RetentionDays:   p.retention(at+".retention_days", o.RetentionDays),
 	})
 	users := make(map[uuid.UUID]bool)
 	for i, u := range o.Users {
@@ -236,6 +238,15 @@ func (p *parser) count(at, s string) uint32 {
 		p.errorf("%s: must be a whole number from 0 to 4294967295", at)
 	}
 	return uint32(n)
+}
+
+// retention takes for how many days usage is kept.
+func (p *parser) retention(at, s string) uint32 {
+	days := p.count(at, s)
+	if fault := schema.RetentionFault(days); fault != "" {
+		p.errorf("%s: %s", at, fault)
+	}
+	return days
 }
 
 // secret takes a secret or its hash.

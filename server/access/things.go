@@ -70,7 +70,8 @@ func OrganizationThing(o schema.Organization) Thing {
 		Name   string    `json:"name"`
 		Tenant string    `json:"tenant"`
 		Limit  uint32    `json:"events_per_minute"`
-	}{o.ID, o.Name, o.Tenant, o.EventsPerMinute}), ""}
+		Keep   uint32    `json:"retention_days"`
+	}{o.ID, o.Name, o.Tenant, o.EventsPerMinute, o.RetentionDays}), ""}
 }
 
 // StripeThing shows an organization's mapping to Stripe.

@@ -32,6 +32,7 @@ func createOrganization(v view, o *object) (outcome, error) {
 	o.text("name", &made.Name)
 	o.optional("tenant", &made.Tenant)
 	o.count("events_per_minute", &made.EventsPerMinute)
+	takeRetention(o, &made.RetentionDays)
 	o.require("name")
 	if err := o.done(); err != nil {
 		return outcome{}, err
@@ -42,11 +43,19 @@ func createOrganization(v view, o *object) (outcome, error) {
 	return writeOrganization(made)
 }
 
+func takeRetention(o *object, into *uint32) {
+	o.count("retention_days", into)
+	if fault := schema.RetentionFault(*into); fault != "" {
+		o.fail("retention_days", fault)
+	}
+}
+
 func changeOrganization(v view, made schema.Organization, o *object) (outcome, error) {
 	o.fixed("id")
 	o.text("name", &made.Name)
 	o.optional("tenant", &made.Tenant)
 	o.count("events_per_minute", &made.EventsPerMinute)
+	takeRetention(o, &made.RetentionDays)
 	if err := o.done(); err != nil {
 		return outcome{}, err
 	}
