@@ -1,0 +1,220 @@
+package usage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
+	"github.com/meterhouse/meterhouse/server/tabular"
+)
+
+const (
+	// heldMax is how much of an answer is held before it begins: of what is not larger, errors are
+	// told as problems. Beyond it they break the connection, so that nobody takes half for whole.
+	heldMax = 64 << 10
+	// smallMax is what compressing would not make much smaller.
+	smallMax = 1 << 10
+	// answerTimeout bounds the whole of an answer, however slowly its client reads: it is about as
+	// long as the server writes to anyone.
+	answerTimeout = 2 * time.Minute
+)
+
+// answer is an answer while it is made, by a goroutine of its own.
+type answer struct {
+	encoding string
+	held     []byte // all of it so far, unless it is streamed
+
+	pipe    *io.PipeWriter
+	encoder io.WriteCloser // into pipe, when there is one
+	reader  *io.PipeReader
+
+	streamed chan struct{} // closed when the answer is larger than what is held
+	done     chan struct{} // closed when it is at its end; err is set then
+	err      error
+	stop     context.CancelFunc
+	logger   *slog.Logger
+}
+
+// respond answers a request with what write makes, which is ended when the client goes. The headers
+// are the caller's to set, in begin, which is called once it is known that there is an answer.
+func (d *api) respond(
+	c *fiber.Ctx, encoding string, begin func(), write func(context.Context, io.Writer) error,
+) error {
+	ctx, stop := dialect.Waiting(c, answerTimeout)
+	a := &answer{
+		encoding: encoding, streamed: make(chan struct{}), done: make(chan struct{}), stop: stop,
+		logger: d.door.Logger,
+	}
+	a.reader, a.pipe = io.Pipe()
+	go a.make(ctx, write)
+	select {
+	case <-a.streamed:
+		begin()
+		a.sayEncoding(c)
+		c.Context().SetBodyStream(&body{a}, -1) // whoever closes it waits for the goroutine
+		return nil
+	case <-a.done:
+	}
+	stop()
+	if a.err != nil {
+		return a.err
+	}
+	begin()
+	return a.sendHeld(c)
+}
+
+func (a *answer) sayEncoding(c *fiber.Ctx) {
+	if a.encoding != identity {
+		c.Set(fiber.HeaderContentEncoding, a.encoding)
+	}
+}
+
+// sendHeld sends an answer that is all there.
+func (a *answer) sendHeld(c *fiber.Ctx) error {
+	if len(a.held) < smallMax || a.encoding == identity {
+		return c.Send(a.held)
+	}
+	a.sayEncoding(c)
+	w, err := newEncoder(c.Response().BodyWriter(), a.encoding)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(a.held)
+	return errors.Join(err, w.Close())
+}
+
+// make makes the answer. What goes wrong once a part of it is on its way is logged here, since
+// nobody returns it.
+func (a *answer) make(ctx context.Context, write func(context.Context, io.Writer) error) {
+	defer close(a.done)
+	a.err = a.whole(ctx, write)
+	if a.isHeld() {
+		return
+	}
+	if a.err != nil && schema.KindOf(a.err) == schema.Internal && ctx.Err() == nil &&
+		a.logger != nil {
+		a.logger.Error("answer broken off", "error", a.err)
+	}
+	_ = a.pipe.CloseWithError(a.err) // it has no error
+}
+
+func (a *answer) isHeld() bool {
+	select {
+	case <-a.streamed:
+		return false
+	default:
+		return true
+	}
+}
+
+// whole writes everything. A panic would end the process: no handler's recover is above it.
+func (a *answer) whole(
+	ctx context.Context, write func(context.Context, io.Writer) error,
+) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	if err := write(ctx, a); err != nil {
+		return err
+	}
+	if a.encoder != nil {
+		return a.encoder.Close()
+	}
+	return nil
+}
+
+// Write implements io.Writer for the maker.
+func (a *answer) Write(p []byte) (int, error) {
+	if a.isHeld() {
+		if len(a.held)+len(p) <= heldMax {
+			a.held = append(a.held, p...)
+			return len(p), nil
+		}
+		if err := a.stream(); err != nil {
+			return 0, err
+		}
+	}
+	return a.out().Write(p)
+}
+
+// stream begins to send.
+func (a *answer) stream() error {
+	if a.encoding != identity {
+		var err error
+		if a.encoder, err = newEncoder(a.pipe, a.encoding); err != nil {
+			return err
+		}
+	}
+	held := a.held
+	a.held = nil
+	close(a.streamed)
+	_, err := a.out().Write(held)
+	return err
+}
+
+func (a *answer) out() io.Writer {
+	if a.encoder != nil {
+		return a.encoder
+	}
+	return a.pipe
+}
+
+// zstdWindow bounds what an encoder keeps of each answer that is under way.
+const zstdWindow = 256 << 10
+
+func newEncoder(w io.Writer, encoding string) (io.WriteCloser, error) {
+	if encoding == gzipped {
+		return gzip.NewWriterLevel(w, gzip.BestSpeed)
+	}
+	return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow),
+		zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedFastest))
+}
+
+// body is the streamed part of an answer, as the server reads it.
+type body struct{ *answer }
+
+func (b *body) Read(p []byte) (int, error) { return b.reader.Read(p) }
+
+var errNotRead = errors.New("usage: the client is gone")
+
+// Close ends the answer, wherever it is, and returns when its maker has: the connection is the next
+// request's then.
+func (b *body) Close() error {
+	_ = b.reader.CloseWithError(errNotRead) // it has no error
+	b.stop()
+	<-b.done
+	return nil
+}
+
+// rowsOf asks a question and writes its rows.
+func (d *api) rowsOf(
+	ctx context.Context, w io.Writer, q schema.UsageQuery, format schema.ExportFormat,
+) error {
+	table, err := newTable(w, format, q)
+	if err != nil {
+		return err
+	}
+	var values []any
+	err = d.door.Usage.Query(ctx, q, func(row schema.UsageRow) error {
+		values = appendRow(values[:0], q, row)
+		return table.Row(values)
+	})
+	if err != nil {
+		return err
+	}
+	return table.Close()
+}
+
+var _ tabular.Writer = (*document)(nil)
