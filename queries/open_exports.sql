@@ -17,7 +17,9 @@ SELECT
     lease_until,
     attempt
 FROM exports FINAL
-WHERE state IN ('queued', 'running', 'done')
+WHERE state IN ('queued', 'running')
+   OR state = 'done'
+      AND expires_at > toDateTime64(0, 6, 'UTC')
 ORDER BY
     created_at,
     id

@@ -40,6 +40,7 @@ type ExportRequest struct {
 	Events       *EventsRange // the ledger's measurements themselves
 	Format       ExportFormat // not JSON
 	Destination  string       // empty: files to download; else the name of a configured S3 bucket
+	Key          string       // By's idempotency key: the same one, the same export; empty: none
 }
 
 // EventsRange asks for the measurements of events whose time is in [From, To).
