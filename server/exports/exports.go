@@ -254,6 +254,9 @@ func (e *Exporter) tend(ctx context.Context, j *job, row queries.Export, now tim
 	case row.Version > known.Version || row.Writer != known.Writer:
 		j.cancel()
 		return
+	case row.By != known.By || row.User != known.User || row.Request != known.Request:
+		j.cancel() // somebody was erased from it: it goes on as it is now
+		return
 	case known.LeaseUntil.Sub(now) > e.cfg.Lease*2/3:
 		return
 	}

@@ -116,7 +116,7 @@ func (j *job) write(
 	buffered := bufio.NewWriterSize(to, bufferBytes)
 	columns := eventColumns
 	if j.request.Query != nil {
-		columns = usageColumns(*j.request.Query)
+		columns = tabular.UsageColumns(*j.request.Query)
 	}
 	table, err := tabular.New(buffered, j.request.Format, columns)
 	if err != nil {
@@ -149,7 +149,7 @@ func (j *job) rows(
 	asked := *j.request.Query
 	asked.From, asked.To = from, to
 	return q.Usage(ctx, asked, func(r schema.UsageRow) error {
-		return each(usageValues(values, asked, &r))
+		return each(tabular.AppendUsage(values, asked, r))
 	})
 }
 

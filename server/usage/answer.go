@@ -208,7 +208,7 @@ func (d *api) rowsOf(
 	}
 	var values []any
 	err = d.door.Usage.Query(ctx, q, func(row schema.UsageRow) error {
-		values = appendRow(values[:0], q, row)
+		values = tabular.AppendUsage(values[:0], q, row)
 		return table.Row(values)
 	})
 	if err != nil {

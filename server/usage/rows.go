@@ -5,63 +5,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/tabular"
 )
-
-// columnsOf returns the columns of a question's answer.
-func columnsOf(q schema.UsageQuery) []tabular.Column {
-	columns := []tabular.Column{{Name: "time", Kind: tabular.Instant}}
-	for _, d := range q.GroupBy {
-		kind := tabular.Text
-		if d == schema.DimensionChargeable {
-			kind = tabular.Flag
-		}
-		columns = append(columns, tabular.Column{Name: string(d), Kind: kind})
-	}
-	columns = append(columns,
-		tabular.Column{Name: "quantity", Kind: tabular.Quantity},
-		tabular.Column{Name: "events", Kind: tabular.Integer},
-		tabular.Column{Name: "provider_cost_usd", Kind: tabular.Money},
-		tabular.Column{Name: "billed_cost_usd", Kind: tabular.Money},
-		tabular.Column{Name: "unpriced_events", Kind: tabular.Integer})
-	if q.Top > 0 {
-		columns = append(columns, tabular.Column{Name: "other", Kind: tabular.Flag, Rare: true})
-	}
-	return columns
-}
-
-// appendRow appends a row's value for each of columnsOf. No agent and no user is an empty text;
-// null is what the dimensions of the other row are, and what cannot be known.
-func appendRow(to []any, q schema.UsageQuery, row schema.UsageRow) []any {
-	to = append(to, row.Time)
-	for i, d := range q.GroupBy {
-		switch {
-		case row.Other:
-			to = append(to, nil)
-		case d == schema.DimensionChargeable:
-			to = append(to, row.Values[i] == "true")
-		case isID(d) && row.Values[i] == uuid.Nil.String():
-			to = append(to, "")
-		default:
-			to = append(to, row.Values[i])
-		}
-	}
-	var quantity, events any
-	if row.Counted {
-		quantity = row.Quantity
-	}
-	if row.Events >= 0 {
-		events = row.Events
-	}
-	to = append(to, quantity, events, row.ProviderCost, row.BilledCost, row.Unpriced)
-	if q.Top > 0 {
-		to = append(to, row.Other)
-	}
-	return to
-}
 
 // newTable returns a writer of a question's rows.
 func newTable(
@@ -70,7 +16,7 @@ func newTable(
 	if format == schema.FormatJSON {
 		return newDocument(w, q)
 	}
-	return tabular.New(w, format, columnsOf(q))
+	return tabular.New(w, format, tabular.UsageColumns(q))
 }
 
 // document writes an answer as one JSON object.
@@ -100,7 +46,7 @@ func newDocument(w io.Writer, q schema.UsageQuery) (*document, error) {
 		return nil, err
 	}
 	text = append(text[:len(text)-1], `,"rows":[`...)
-	return &document{w: w, columns: columnsOf(q), buf: text}, nil
+	return &document{w: w, columns: tabular.UsageColumns(q), buf: text}, nil
 }
 
 // documentMax is how much is gathered before it is written.
