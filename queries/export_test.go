@@ -86,6 +86,15 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(verifyRollups, VerifyParams{From: from, To: to, Days: []time.Time{from}}),
 		asked(verifyMonths, monthsParams{VerifyParams{From: from, To: to}, []uuid.UUID{id}}),
 		asked(retiredSequences, none{}),
+		asked(erasures, "subject"),
+		asked(erasedTraces, Erasure{ID: id}),
+		asked(erasedArrivals, Erasure{Subject: "subject"}),
+		asked(unfinishedMutations, []string{"usage_events"}),
+		asked(retentionMonths, RetentionMonthsParams{Organization: id, Before: from}),
+		asked(retentionShared, RetentionParams{Month: from, Organizations: []uuid.UUID{id}}),
+		asked(retentionEvents, RetentionParams{Month: from, Organizations: []uuid.UUID{id}}),
+		asked(retentionBlocked, RetentionBlockedParams{Organization: id, Month: from}),
+		asked(retiredMonths, none{}),
 		asked(newestBatch, none{}),
 		asked(slotRevisions, schema.Slot{Organization: id, Meter: "usage", Start: from}),
 		asked(slotOutcomes, schema.Slot{Organization: id, Meter: "usage", Start: from}),
@@ -116,6 +125,9 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(openSlots, OpenSlotsParams{
 			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to, Limit: 100,
 		}),
+		asked(anomalies, schema.AnomaliesParams{
+			Organization: id, Agent: id, From: from, To: to, Limit: 100,
+		}),
 		asked(batchSequences, BatchSequencesParams{
 			Node: id, First: 1, Last: 100, From: from, To: to,
 		}),
@@ -138,6 +150,7 @@ func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
 	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	names = append(names, dropEventKeys) // it is no question either
+	names = append(names, rewrites()...)
 	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,
 		insertReportLeases, insertStripePeriods, insertStripeWebhooks, insertReportCarries,
 		insertStripeComparisons)
