@@ -2,8 +2,10 @@
 -- billable in it, less what was invoiced. Of an hour in none, not before the first that its meter
 -- was told of: what is billable, less what Stripe has, but for hours of which a revision is open.
 -- What was carried away is taken off. Hours of more than Stripe takes as one value, and those
--- before the organization's first, count as they were told. Of what is to be taken off more than a
--- percentage of what was invoiced or told is another question.
+-- before the organization's first, count as they were told. Of what is to be taken off more than
+-- a percentage of what was invoiced or told is another question. Hours of months that the
+-- organization keeps no longer, and periods that reach into one, have nothing left to be compared
+-- with.
 SELECT
     organization_id,
     meter,
@@ -111,7 +113,20 @@ FROM
             stripe_since
         FROM organizations FINAL
     ) AS o ON o.id = x.organization_id
-    WHERE if(
+    LEFT ANY JOIN
+    (
+        SELECT
+            organization_id,
+            groupArray(toDateTime(month, 'UTC')) AS months
+        FROM retired_months FINAL
+        GROUP BY organization_id
+    ) AS gone ON gone.organization_id = x.organization_id
+    WHERE NOT arrayExists(
+        month -> month < if(of_period, period.2, x.happened + INTERVAL 1 HOUR)
+            AND month + INTERVAL 1 MONTH > if(of_period, period.1, x.happened),
+        gone.months
+    )
+      AND if(
         of_period,
         period.2 > o.stripe_since,
         x.happened >= o.stripe_since

@@ -58,6 +58,14 @@ FROM
         consumption_monthly.usage_type
 )
 WHERE period NOT IN (SELECT month FROM retired)
+  AND (organization_id, period) NOT IN
+  (
+      SELECT
+          organization_id,
+          month
+      FROM retired_months FINAL
+      WHERE NOT done
+  )
 GROUP BY
     organization_id,
     period,

@@ -105,9 +105,10 @@ type Sequences struct {
 	Part      uint64 // the sequences from Part × SequencesOfPart on
 	Events    uint64 // that are there
 	Different uint64 // how many sequences they have; fewer than Events: some are there twice
+	Accounted uint64 // how many there are with those that went with a retired month
 	Rows      uint64 // their measurements
 	RowsOnce  uint64 // how many of these are different ones
-	First     uint64 // the least sequence that is there
+	First     uint64 // the least sequence that is there, or was
 	Last      uint64
 }
 
@@ -116,7 +117,7 @@ const SequencesOfPart = 1_000_000
 
 var verifySequences = ask("verify_sequences", bindNone, func(s *Sequences) []any {
 	return []any{
-		&s.Node, &s.Part, &s.Events, &s.Different, &s.Rows, &s.RowsOnce, &s.First, &s.Last,
+		&s.Node, &s.Part, &s.Events, &s.Different, &s.Accounted, &s.Rows, &s.RowsOnce, &s.First, &s.Last,
 	}
 })
 

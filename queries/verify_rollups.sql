@@ -118,6 +118,14 @@ FROM
         consumption_daily.usage_type
 )
 WHERE toStartOfMonth(period) NOT IN (SELECT month FROM retired)
+  AND (organization_id, toStartOfMonth(period)) NOT IN
+  (
+      SELECT
+          organization_id,
+          month
+      FROM retired_months FINAL
+      WHERE NOT done
+  )
 GROUP BY
     target,
     organization_id,

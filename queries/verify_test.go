@@ -102,11 +102,11 @@ func TestVerifyFindsDoublesAndGaps(t *testing.T) {
 	}
 	want := []queries.Sequences{
 		{
-			Node: named("node"), Events: 3, Different: 2, Rows: 6, RowsOnce: 4,
+			Node: named("node"), Events: 3, Different: 2, Accounted: 2, Rows: 6, RowsOnce: 4,
 			First: 1, Last: 10,
 		},
 		{
-			Node: named("node"), Part: 3, Events: 1, Different: 1, Rows: 2, RowsOnce: 2,
+			Node: named("node"), Part: 3, Events: 1, Different: 1, Accounted: 1, Rows: 2, RowsOnce: 2,
 			First: 3_000_000, Last: 3_000_000,
 		},
 	}

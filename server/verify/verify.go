@@ -373,9 +373,9 @@ func (v *Verifier) gaps(
 	switch {
 	case p.First > p.Last:
 		return nil, nil
-	case s.Different == 0:
+	case s.Accounted == 0:
 		return []queries.Gap{{First: p.First, Last: p.Last}}, nil
-	case s.Last >= p.Last && s.Different == s.Last-p.First+1:
+	case s.Last >= p.Last && s.Accounted == s.Last-p.First+1:
 		return nil, nil
 	}
 	return v.cfg.Queries.VerifyGaps(ctx, p)
