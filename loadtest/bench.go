@@ -43,6 +43,8 @@ type benchConfig struct {
 	settle           time.Duration
 	wait             time.Duration
 	check            bool
+	read             bool
+	reads            readFlags
 	engine           engineFlags
 
 	run string // names this run's events
@@ -59,13 +61,24 @@ Measures writes as ratios to references measured in the same run, the sides taki
                             shows them all, against inserting the same rows, encoded beforehand,
                             into a copy of the same tables (--engine-endpoint or --engine-url)
 After every round the sums are read back and must be exactly what was acknowledged. The engine's
-database "bench_reference" is made, filled and dropped. Prints a Markdown table.`
+database "bench_reference" is made, filled and dropped. Prints a Markdown table.
+
+With --read it measures reads of what is there (see "loadtest help fill"), the sides taking turns:
+  agent-usage  an agent over 90 days, every time another range, against the engine's answer to a
+               query by primary key
+  dashboards   64 connections over 50 agents, against the engine's own answers to the same
+               questions, while events are written whose absence from an answer tells its age
+  year         a year by day and model of the organization with most, against the same of raw events
+  event        one event by its id
+  pages        GET /usage at its first, its 1,000th and its last page (needs --tracker-token)
+  heavy        the dashboards while ten others group a year by user and endpoint
+It needs --token of an admin of the organization with most events, and an engine.`
 
 func (c *benchConfig) register(set *flag.FlagSet) {
 	c.target.register(set)
 	c.engine.register(set)
 	set.StringVar(&c.only, "only", "", "measure only these `lines`, comma-separated, of "+
-		strings.Join(benchWorks, ","))
+		strings.Join(benchWorks, ",")+"; or, with --read, of "+strings.Join(readWorks, ","))
 	set.IntVar(&c.rounds, "rounds", 3, "rounds of each line; the table shows medians")
 	set.DurationVar(&c.duration, "duration", 5*time.Second, "a round of single events, a side")
 	set.IntVar(&c.connections, "connections", 128, "connections of single events")
@@ -76,12 +89,18 @@ func (c *benchConfig) register(set *flag.FlagSet) {
 	set.StringVar(&c.model, "model", "gpt-4o-mini", "the events' model")
 	set.DurationVar(&c.settle, "settle", 2*time.Second, "rest between two sides")
 	set.DurationVar(&c.wait, "wait", 2*time.Minute, "how long to wait until sums are visible")
+	c.reads.register(set)
+	set.BoolVar(&c.read, "read", false, "measure reads")
 	set.BoolVar(&c.check, "check", false, "fail when a line misses what is asked of it")
 }
 
 func (c *benchConfig) validate() error {
+	known := benchWorks
+	if c.read {
+		known = readWorks
+	}
 	for _, name := range c.works() {
-		if !slices.Contains(benchWorks, name) {
+		if !slices.Contains(known, name) {
 			return usagef("--only: no line %q", name)
 		}
 	}
@@ -103,7 +122,10 @@ func (c *benchConfig) validate() error {
 }
 
 func (c *benchConfig) works() []string {
-	if c.only == "" {
+	switch {
+	case c.only == "" && c.read:
+		return readWorks
+	case c.only == "":
 		return benchWorks
 	}
 	return strings.Split(c.only, ",")
@@ -118,6 +140,9 @@ func runBench(ctx context.Context, con console, args []string) error {
 	}
 	if err := c.validate(); err != nil {
 		return err
+	}
+	if c.read {
+		return runBenchRead(ctx, con, &c)
 	}
 	if err := c.target.resolve(con); err != nil {
 		return err

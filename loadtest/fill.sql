@@ -65,8 +65,9 @@ SELECT
     if(tracked, '', {provider_endpoints:Array(String)}[1 + model_at]) AS provider_endpoint,
     if(tracked, 'sk-…' || toString(1000 + organization), '') AS provider_key,
     if(tracked, '', {models:Array(String)}[1 + model_at]) AS model,
-    intDiv(pick, 4096) % 100 < 97 AS chargeable,
-    ['QA', 'QA', 'QA', 'QA', 'QA', 'DT', 'DT', 'IE'][1 + intDiv(pick, 524288) % 8] AS purpose,
+    agent_hash % 25 != 7 AND intDiv(pick, 4096) % 200 > 0 AS chargeable,
+    ['QA', 'QA', 'QA', 'QA', 'QA', 'DT', 'DT', 'IE'][1 + if(intDiv(pick, 524288) % 16 > 0,
+        intDiv(agent_hash, 64), hashed(number, 10)) % 8] AS purpose,
     types[1 + kind] AS usage_type,
     ordinal,
     toDecimal128(amount, 6) AS quantity,
@@ -98,9 +99,10 @@ FROM
             tracked OR spoken AS single,
             intDiv(pick, 131072) % 100 < 3 AS insights,
             {users_first:Array(UInt32)}[1 + organization] + hashed(
-                agent * 64 + toUInt64(exp2(hashed(number, 3) % 1048576 / 1048576. * 5.3)), 5)
+                agent * 64 + toUInt64(exp2(
+                    pow(hashed(number, 3) % 1048576 / 1048576., 2) * 5.3)), 5)
                 % {users:Array(UInt32)}[1 + organization] AS user,
-            if(pick % 100 < 85, agent_hash, hashed(number, 6)) AS model_hash,
+            if(pick % 100 < 92, agent_hash, hashed(number, 6)) AS model_hash,
             if(spoken, {spoken_model:UInt8},
                 {model_of:Array(UInt8)}[1 + model_hash % length({model_of:Array(UInt8)})])
                 AS model_at,

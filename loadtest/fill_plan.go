@@ -182,8 +182,9 @@ func fillUUID(high, low, version uint64) string {
 		high>>32, high>>16&0xFFFF, high&0xFFFF, low>>48, low&(1<<48-1))
 }
 
-// fillHash is ClickHouse's intHash64, which is the finalizer of MurmurHash3.
+// fillHash is ClickHouse's intHash64: the finalizer of MurmurHash3, of a number changed beforehand.
 func fillHash(x uint64) uint64 {
+	x ^= 0x4cf2d2baae6da887
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd
 	x ^= x >> 33

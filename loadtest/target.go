@@ -57,6 +57,16 @@ func (t *target) register(set *flag.FlagSet) {
 
 // resolve checks the flags and reads the agents. Its errors are usage errors.
 func (t *target) resolve(con console) error {
+	if err := t.resolveReads(con); err != nil {
+		return err
+	}
+	var err error
+	t.agents, err = t.readAgents()
+	return err
+}
+
+// resolveReads checks the flags that reading needs. Its errors are usage errors.
+func (t *target) resolveReads(con console) error {
 	if t.token == "" {
 		t.token = con.getenv("LOADTEST_TOKEN")
 	}
@@ -77,8 +87,7 @@ func (t *target) resolve(con console) error {
 		return err
 	}
 	t.base = base
-	t.agents, err = t.readAgents()
-	return err
+	return nil
 }
 
 func (t *target) readAgents() ([]agent, error) {
