@@ -21,20 +21,36 @@ const questionTimeout = 30 * time.Second
 type reader struct {
 	queries *queries.Queries
 	ingest  *ingest.Ingest
+	reads   *reads
 }
 
 func (r *reader) AgentUsage(
 	ctx context.Context, p dialect.AgentUsageParams,
 ) (dialect.AgentUsage, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
-	usage := dialect.AgentUsage{From: p.From}
+	p.From, p.To = p.From.UTC(), p.To.UTC()
+	return read(ctx, r.reads, agentUsageReads, p.Organization, p,
+		func(ctx context.Context) (dialect.AgentUsage, int, error) {
+			if p.To.IsZero() { // what has this very microsecond as its time counts
+				p.To = r.reads.now().UTC().Truncate(time.Microsecond).Add(time.Microsecond)
+			}
+			usage, err := r.agentUsage(ctx, p)
+			return usage, rowBytes * (1 + len(usage.Rows)), err
+		})
+}
+
+// rowBytes is about what a row of an answer takes.
+const rowBytes = 256
+
+func (r *reader) agentUsage(
+	ctx context.Context, p dialect.AgentUsageParams,
+) (dialect.AgentUsage, error) {
+	usage := dialect.AgentUsage{From: p.From, To: p.To}
 	if p.From.IsZero() {
 		first, ok, err := r.queries.AgentFirstEvent(ctx, queries.AgentFirstEventParams{
 			Organization: p.Organization, Agent: p.Agent,
 		})
 		if err != nil {
-			return usage, unavailable(err)
+			return usage, err
 		}
 		if !ok || !first.Before(p.To) {
 			usage.From = p.To
@@ -46,7 +62,7 @@ func (r *reader) AgentUsage(
 		Organization: p.Organization, Agent: p.Agent, From: usage.From, To: p.To,
 	})
 	if err != nil {
-		return usage, unavailable(err)
+		return usage, err
 	}
 	for _, row := range rows {
 		usage.Rows = append(usage.Rows, dialect.AgentUsageRow(row))
@@ -151,7 +167,7 @@ func (r *reader) UsageRecords(
 		Limit:        uint64(p.Limit),
 	})
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, unavailable(queries.Narrow(err))
 	}
 	records := make([]dialect.UsageRecord, len(rows))
 	for i, row := range rows {
@@ -170,62 +186,68 @@ func usageRecord(r queries.UsageRecord) dialect.UsageRecord {
 func (r *reader) BillableRequests(
 	ctx context.Context, p dialect.BillableRequestsParams,
 ) (dialect.BillableRequests, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
-	rows, totals, err := r.queries.BillableRequests(ctx, queries.BillableRequestsParams{
-		Organization: p.Organization, User: p.User, From: p.From, To: p.To, Limit: uint64(p.Limit),
-	})
-	if err != nil {
-		return dialect.BillableRequests{}, unavailable(err)
-	}
-	all := dialect.BillableRequests{
-		ProviderCost: totals.ProviderCost, BilledCost: totals.BilledCost,
-		Newest: make([]dialect.BillableRequest, len(rows)),
-	}
-	for i, row := range rows {
-		all.Newest[i] = dialect.BillableRequest(row)
-	}
-	return all, nil
+	p.From, p.To = p.From.UTC(), p.To.UTC()
+	return read(ctx, r.reads, billableReads, p.Organization, p,
+		func(ctx context.Context) (all dialect.BillableRequests, _ int, err error) {
+			rows, totals, err := r.queries.BillableRequests(ctx, queries.BillableRequestsParams{
+				Organization: p.Organization, User: p.User, From: p.From, To: p.To,
+				Limit: uint64(p.Limit),
+			})
+			if err != nil {
+				return all, 0, err
+			}
+			all.ProviderCost, all.BilledCost = totals.ProviderCost, totals.BilledCost
+			all.Newest = make([]dialect.BillableRequest, len(rows))
+			for i, row := range rows {
+				all.Newest[i] = dialect.BillableRequest(row)
+			}
+			return all, rowBytes * (1 + len(rows)), nil
+		})
 }
 
 func (r *reader) ConsumptionLogs(
 	ctx context.Context, p dialect.ConsumptionLogsParams,
 ) ([]dialect.Consumption, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
+	p.From, p.To = p.From.UTC(), p.To.UTC()
 	ask := r.queries.ConsumptionDaily
 	if p.Period == dialect.Monthly {
 		ask = r.queries.ConsumptionMonthly
 	}
-	rows, err := ask(ctx, queries.ConsumptionParams{
-		Organization: p.Organization, User: p.User, Agent: p.Agent, From: p.From, To: p.To,
-	})
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	logs := make([]dialect.Consumption, len(rows))
-	for i, row := range rows {
-		logs[i] = dialect.Consumption(row)
-	}
-	return logs, nil
+	return read(ctx, r.reads, consumptionReads, p.Organization, p,
+		func(ctx context.Context) ([]dialect.Consumption, int, error) {
+			rows, err := ask(ctx, queries.ConsumptionParams{
+				Organization: p.Organization, User: p.User, Agent: p.Agent,
+				From: p.From, To: p.To,
+			})
+			if err != nil {
+				return nil, 0, err
+			}
+			logs := make([]dialect.Consumption, len(rows))
+			for i, row := range rows {
+				logs[i] = dialect.Consumption(row)
+			}
+			return logs, rowBytes * (1 + len(rows)), nil
+		})
 }
 
 func (r *reader) Unpriced(
 	ctx context.Context, p dialect.UnpricedParams,
 ) ([]dialect.Unpriced, error) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
-	defer cancel()
-	rows, err := r.queries.Unpriced(ctx, queries.UnpricedParams{
-		Organization: p.Organization, From: p.From, To: p.To, Limit: uint64(p.Limit),
-	})
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	all := make([]dialect.Unpriced, len(rows))
-	for i, row := range rows {
-		all[i] = dialect.Unpriced(row)
-	}
-	return all, nil
+	p.From, p.To = p.From.UTC(), p.To.UTC()
+	return read(ctx, r.reads, unpricedReads, p.Organization, p,
+		func(ctx context.Context) ([]dialect.Unpriced, int, error) {
+			rows, err := r.queries.Unpriced(ctx, queries.UnpricedParams{
+				Organization: p.Organization, From: p.From, To: p.To, Limit: uint64(p.Limit),
+			})
+			if err != nil {
+				return nil, 0, err
+			}
+			all := make([]dialect.Unpriced, len(rows))
+			for i, row := range rows {
+				all[i] = dialect.Unpriced(row)
+			}
+			return all, rowBytes * (1 + len(rows)), nil
+		})
 }
 
 // readRetry is when to ask again after the database did not answer: it is restarting, as a rule.
@@ -234,7 +256,8 @@ const readRetry = 2 * time.Second
 // unavailable tells a reader to come back when the database could not be reached; what it answered
 // with is internal.
 func unavailable(err error) error {
-	if !queries.Unreachable(err) && !errors.Is(err, context.DeadlineExceeded) {
+	if schema.KindOf(err) != schema.Internal ||
+		!queries.Unreachable(err) && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return &schema.Error{

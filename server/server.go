@@ -64,6 +64,7 @@ type Server struct {
 	app      *fiber.App
 	bodies   *dialect.Bodies
 	requests *requestMetrics
+	reads    *reads
 	byPrefix []prefix
 
 	described openapi.Document
@@ -97,6 +98,11 @@ func New(c Config) (*Server, error) {
 	if err := s.requests.register(c.Metrics); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
+	metrics := newReadMetrics()
+	if err := metrics.register(c.Metrics); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
+	s.reads = newReads(c.Now, metrics)
 	var err error
 	if s.described, err = openapi.Load(); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -155,15 +161,21 @@ func dialects(door dialect.Door) []dialect.Dialect {
 func (s *Server) door() dialect.Door {
 	door := dialect.Door{
 		Access:    s.cfg.Directory,
-		Recorder:  s.cfg.Ingest,
-		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest},
-		Corrector: s.cfg.Corrections,
+		Recorder:  &recorder{s.cfg.Ingest, s.reads.group},
+		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest, reads: s.reads},
+		Corrector: &corrector{s.cfg.Corrections, s.reads.group},
 		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},
-		Usage:     &usageReads{s.cfg.Queries},
-		Exports:   s.cfg.Exports,
-		Erasures:  s.cfg.Erasures,
-		Now:       s.cfg.Now,
-		NewID:     func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Usage: &usageReads{
+			queries: s.cfg.Queries, reads: s.reads,
+			turns: newTurns(analystsAtOnce(), s.reads.metrics),
+		},
+		Exports: s.cfg.Exports,
+		Now:     s.cfg.Now,
+		NewID:   func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		Logger:  s.cfg.Logger,
+	}
+	if s.cfg.Erasures != nil {
+		door.Erasures = &erasures{s.cfg.Erasures, s.reads.group}
 	}
 	if s.cfg.Reports != nil {
 		door.Reports = &reports{s.cfg.Reports}

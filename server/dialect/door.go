@@ -6,6 +6,7 @@ package dialect
 import (
 	"context"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +29,8 @@ type Door struct {
 	Erasures  Erasures
 	Now       func() time.Time
 	NewID     func() uuid.UUID // a fresh UUIDv7
+	// Logger hears of what fails when an answer has begun, where nobody can be told; may be nil.
+	Logger *slog.Logger
 }
 
 // Access resolves credentials and answers what the catalog holds.
@@ -55,9 +58,9 @@ type Recorder interface {
 	// The events and their strings may be reused by the caller after it returns.
 	// The measurements of accepted events are left with the costs they were given.
 	Record(ctx context.Context, events []schema.Event, atomic bool) (Receipt, error)
-	// WaitStored returns once ClickHouse has every event of this node up to a Receipt's Sequence.
-	// The error is ctx's.
-	WaitStored(ctx context.Context, sequence uint64) error
+	// WaitStored returns once ClickHouse has every event of this node up to a Receipt's Sequence,
+	// and reads of its organization see them. The error is ctx's.
+	WaitStored(ctx context.Context, organization uuid.UUID, sequence uint64) error
 }
 
 // Receipt says what became of each event of a request: accepted, a known duplicate, or rejected.
@@ -79,6 +82,9 @@ type Rejection struct {
 }
 
 // Reader asks about usage. Every question is scoped by an organization; ranges are half open, UTC.
+// Answers but those by id are shared with others who ask the same, may be half a second old, and
+// must not be changed. What WaitStored, Correct and Erase promise to be visible, they show. Each
+// returns when its ctx ends. TooLarge when a question takes more than one may.
 type Reader interface {
 	// AgentUsage returns what an agent used in [From, To), exact to the microsecond, one row per
 	// (usage type, log insights or not), ordered by usage type. A zero From means from the first
@@ -214,12 +220,13 @@ type AgentUsageParams struct {
 	Organization uuid.UUID
 	Agent        uuid.UUID
 	From         time.Time // zero: the agent's first event
-	To           time.Time
+	To           time.Time // zero: now, to the microsecond; such questions are shared
 }
 
 // AgentUsage is what an agent used.
 type AgentUsage struct {
-	From time.Time // the effective start; AgentUsageParams.To when the agent has no events
+	From time.Time // the effective start; To when the agent has no events
+	To   time.Time // the effective end
 	Rows []AgentUsageRow
 }
 

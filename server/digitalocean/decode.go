@@ -16,6 +16,7 @@ import (
 type interval struct {
 	Start time.Time
 	Stop  time.Time
+	Open  bool // no stop was given: Stop is about now
 }
 
 // The ledger's instants lie between these; its columns cannot hold much beyond.
@@ -71,8 +72,9 @@ func decodeInterval(start, stop string, now time.Time) (interval, error) {
 	if err != nil {
 		return interval{}, err
 	}
+	open := to.IsZero()
 	switch {
-	case to.IsZero():
+	case open:
 		to = now.UTC().Truncate(time.Microsecond)
 	case isDate:
 		to = to.AddDate(0, 0, 1).Add(-time.Microsecond) // the last instant of the day
@@ -81,7 +83,7 @@ func decodeInterval(start, stop string, now time.Time) (interval, error) {
 		return interval{}, schema.Errorf(schema.Invalid, "start",
 			"must not be after stop, which is now when absent")
 	}
-	return interval{Start: from, Stop: to}, nil
+	return interval{Start: from, Stop: to, Open: open}, nil
 }
 
 // decodeInstant reads RFC 3339 or a date (isDate); the zero time when s is empty, or is a Go

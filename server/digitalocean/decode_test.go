@@ -23,6 +23,8 @@ func at(t *testing.T, s string) time.Time {
 	return v
 }
 
+const rightNow = "2026-03-01T12:00:00.123456Z"
+
 func TestDecodeInterval(t *testing.T) {
 	f := func(start, stop, wantStart, wantStop string) {
 		t.Helper()
@@ -31,12 +33,13 @@ func TestDecodeInterval(t *testing.T) {
 			t.Errorf("%q, %q: %v", start, stop, err)
 			return
 		}
-		want := interval{Start: at(t, wantStart), Stop: at(t, wantStop)}
+		want := interval{
+			Start: at(t, wantStart), Stop: at(t, wantStop), Open: wantStop == rightNow,
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q, %q: %s", start, stop, diff)
 		}
 	}
-	const rightNow = "2026-03-01T12:00:00.123456Z"
 	f("", "", "", rightNow)
 	f(`""`, ` "" `, "", rightNow)
 	f("2026-01-01T00:00:00Z", "2026-01-31T23:59:59Z",
@@ -96,7 +99,7 @@ func TestDecodeInstantRefusesTruncated(t *testing.T) {
 func TestBoundsKeepToWholeMicrosecondsInside(t *testing.T) {
 	f := func(start, stop, wantFrom, wantTo string) {
 		t.Helper()
-		from, to := interval{at(t, start), at(t, stop)}.bounds()
+		from, to := interval{Start: at(t, start), Stop: at(t, stop)}.bounds()
 		if !from.Equal(at(t, wantFrom)) || !to.Equal(at(t, wantTo)) {
 			t.Errorf("[%s, %s]: [%v, %v)", start, stop, from, to)
 		}

@@ -36,6 +36,9 @@ func (d *api) mount(r fiber.Router) {
 	r.Get("/v2/genai/agents/:uuid/usage", d.usage)
 }
 
+// readTimeout bounds how long a client waits for an answer.
+const readTimeout = 30 * time.Second
+
 func (d *api) usage(c *fiber.Ctx) error {
 	caller, err := d.caller(c)
 	if err != nil {
@@ -49,7 +52,9 @@ func (d *api) usage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	used, err := d.read(c.UserContext(), agent, asked)
+	ctx, cancel := dialect.Waiting(c, readTimeout)
+	defer cancel()
+	used, err := d.read(ctx, agent, asked)
 	if err != nil {
 		return err
 	}
@@ -95,6 +100,9 @@ func (d *api) read(
 	from, to := asked.bounds()
 	if !from.IsZero() && !from.Before(to) {
 		return dialect.AgentUsage{From: from}, nil // no microsecond lies in it
+	}
+	if asked.Open {
+		to = time.Time{} // dashboards that ask until now share a question
 	}
 	return d.door.Reader.AgentUsage(ctx, dialect.AgentUsageParams{
 		Organization: agent.Organization,

@@ -75,6 +75,10 @@ func (r *reader) AgentUsage(
 ) (dialect.AgentUsage, error) {
 	r.asked = append(r.asked, p)
 	answer := r.answer
+	if p.To.IsZero() { // the question starts a second after the request came
+		p.To = now.Truncate(time.Microsecond).Add(time.Second + time.Microsecond)
+	}
+	answer.To = p.To
 	if !p.From.IsZero() {
 		answer.From = p.From
 	} else if answer.From.IsZero() {
@@ -236,8 +240,9 @@ func TestReaderIsAskedHalfOpen(t *testing.T) {
 		return dialect.AgentUsageParams{Organization: acme, Agent: helper,
 			From: at(t, from), To: at(t, to)}
 	}
-	f("", p("", "2026-03-01T12:00:00.123457Z"))
-	f("?start=&stop=", p("", "2026-03-01T12:00:00.123457Z"))
+	f("", p("", "")) // until now: identical ones share a question
+	f("?start=&stop=", p("", ""))
+	f("?start=2026-01-01", p("2026-01-01T00:00:00Z", ""))
 	f(january, p("2026-01-01T00:00:00Z", "2026-01-31T23:59:59.000001Z"))
 	f("?start=2026-01-01T02:00:00+02:00&stop=%222026-01-01%22",
 		p("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"))

@@ -13,18 +13,22 @@ import (
 )
 
 func encodeUsage(agent uuid.UUID, asked interval, used dialect.AgentUsage) usageAnswer {
+	stop := asked.Stop
+	if asked.Open && !used.To.IsZero() {
+		stop = used.To.Add(-time.Microsecond) // when the question was asked: a moment ago or now
+	}
 	start := asked.Start
 	if start.IsZero() {
 		start = used.From
-		if start.After(asked.Stop) { // nothing was recorded until then
-			start = asked.Stop
+		if start.After(stop) { // nothing was recorded until then
+			start = stop
 		}
 	}
 	empty := resourceUsage{
 		Measurements: []measurement{},
 		ResourceUUID: agent.String(),
 		Start:        encodeInstant(start),
-		Stop:         encodeInstant(asked.Stop),
+		Stop:         encodeInstant(stop),
 	}
 	answer := usageAnswer{LogInsightsUsage: empty, Usage: empty}
 	for _, row := range used.Rows {

@@ -39,6 +39,13 @@ func NewBudget(amount int64) *Budget {
 // Take takes an amount for an organization and waits for it as long as it may; false when it was
 // not to be had.
 func (b *Budget) Take(organization uuid.UUID, amount int64, wait time.Duration) bool {
+	return b.TakeUntil(nil, organization, amount, wait)
+}
+
+// TakeUntil is Take that waits no longer than until done is closed.
+func (b *Budget) TakeUntil(
+	done <-chan struct{}, organization uuid.UUID, amount int64, wait time.Duration,
+) bool {
 	b.mu.Lock()
 	h, ok := b.holders[organization]
 	if !ok {
@@ -61,8 +68,9 @@ func (b *Budget) Take(organization uuid.UUID, amount int64, wait time.Duration) 
 	case <-w.ready:
 		return true
 	case <-timer.C:
-		return b.leave(organization, w)
+	case <-done:
 	}
+	return b.leave(organization, w)
 }
 
 // leave ends the wait of a waiter; true when it has what it waited for after all.

@@ -103,7 +103,7 @@ type ledger struct {
 	wait   error    // what waiting ends with
 }
 
-func (l *ledger) WaitStored(ctx context.Context, sequence uint64) error {
+func (l *ledger) WaitStored(ctx context.Context, _ uuid.UUID, sequence uint64) error {
 	l.waited = append(l.waited, sequence)
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > storedWait {
 		return errors.New("without a bound")

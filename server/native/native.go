@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/dialect"
@@ -61,7 +62,7 @@ func (a *api) postEvents(c *fiber.Ctx) error {
 		return err
 	}
 	if r.options.stored {
-		if err := a.waitStored(c, result.Sequence); err != nil {
+		if err := a.waitStored(c, caller.Organization, result.Sequence); err != nil {
 			return err
 		}
 	}
@@ -102,10 +103,10 @@ func (a *api) record(c *fiber.Ctx, b *batch, atomic bool) (dialect.Receipt, erro
 // storedWait is how long a client that asked for it waits for its events to be stored.
 const storedWait = 30 * time.Second
 
-func (a *api) waitStored(c *fiber.Ctx, sequence uint64) error {
+func (a *api) waitStored(c *fiber.Ctx, organization uuid.UUID, sequence uint64) error {
 	ctx, cancel := dialect.Waiting(c, storedWait)
 	defer cancel()
-	if err := a.door.Recorder.WaitStored(ctx, sequence); err != nil {
+	if err := a.door.Recorder.WaitStored(ctx, organization, sequence); err != nil {
 		return &schema.Error{
 			Kind: schema.Unavailable,
 			Message: "the events are accepted and durable, but not stored yet; " +

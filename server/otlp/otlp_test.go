@@ -80,7 +80,7 @@ func (r *recorder) Record(
 	return r.receipt, r.err
 }
 
-func (r *recorder) WaitStored(context.Context, uint64) error { return nil }
+func (r *recorder) WaitStored(context.Context, uuid.UUID, uint64) error { return nil }
 
 // exchange sends a body with ada's token, or with none where the media type ends in "!".
 func exchange(t *testing.T, ledger *recorder, mediaType, body string) *http.Response {
