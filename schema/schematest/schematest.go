@@ -12,7 +12,6 @@ package schematest
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
-
-	"github.com/meterhouse/meterhouse/schema"
 )
 
 // timeout bounds what New and a database's own methods wait for.
@@ -40,7 +37,7 @@ type Database struct {
 func New(t testing.TB) *Database {
 	t.Helper()
 	d := NewEmpty(t)
-	if _, err := schema.Migrate(t.Context(), d.Options, slog.New(slog.DiscardHandler)); err != nil {
+	if err := d.migrate(t.Context()); err != nil {
 		t.Fatalf("schematest: %v", err)
 	}
 	return d
