@@ -75,12 +75,16 @@ func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
-// TestEveryPastSchemaMigrates starts from each version there ever was.
+// TestEveryPastSchemaMigrates starts from past versions: every one of the last ten, and every fifth
+// before, whose way leads through those between.
 func TestEveryPastSchemaMigrates(t *testing.T) {
 	t.Parallel()
 	want := dump(schematest.New(t))
 	ups := readMigrations(t, ".up.sql")
 	for past := range ups {
+		if past%5 != 0 && past < len(ups)-10 {
+			continue
+		}
 		db := schematest.NewEmpty(t)
 		for _, statement := range ups[:past] {
 			db.Exec(statement)
