@@ -367,12 +367,16 @@ func (f *filler) report(ctx context.Context, written int64, took time.Duration) 
 	if events != int64(f.config.events) {
 		return fmt.Errorf("the ledger has %d events of this fill, want %d", events, f.config.events)
 	}
-	fmt.Fprintf(f.con.out, "%s events, %s measurements, %s to %s; %s events in %s: %s events/s, "+
-		"%s rows/s\nthe database takes %d MB, all tables with all that is in them\n"+
-		"organization with most: %s\n",
-		thousands(events), thousands(rows), f.plan.from.Format(time.DateOnly),
-		f.plan.to.Format(time.DateOnly), thousands(written), took.Round(time.Millisecond),
-		perSecond(written, took), perSecond(written*rows/events, took), disk>>20,
+	fmt.Fprintf(f.con.out, "%s events, %s measurements, from %s to before %s; the database takes "+
+		"%d MB\norganization with most: %s\n", thousands(events), thousands(rows),
+		f.plan.from.Format(time.DateOnly), f.plan.to.Format(time.DateOnly), disk>>20,
 		f.config.fillID(fillOrganizationKind, 0))
+	if written == 0 {
+		fmt.Fprintln(f.con.out, "all of it was there already")
+		return nil
+	}
+	fmt.Fprintf(f.con.out, "%s events written in %s: %s events/s, %s rows/s\n", thousands(written),
+		took.Round(time.Millisecond), perSecond(written, took),
+		perSecond(written*rows/events, took))
 	return nil
 }
