@@ -11,9 +11,10 @@ CREATE TABLE IF NOT EXISTS export_parts
     rows UInt64,
     bytes UInt64,
     sha256 String COMMENT 'lower-case hexadecimal, empty: the engine wrote it',
-    noted_at DateTime64(6, 'UTC')
+    noted_at DateTime64(6, 'UTC'),
+    kept_from DateTime('UTC') DEFAULT now()
 )
 ENGINE = ReplacingMergeTree(noted_at)
 ORDER BY (organization_id, export_id, attempt, part)
-TTL toDateTime(noted_at) + INTERVAL 30 DAY
+TTL kept_from + INTERVAL 30 DAY
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1

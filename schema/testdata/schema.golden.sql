@@ -308,6 +308,78 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (kind, secret_sha256)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE VIEW current_usage
+(
+    `organization_id` UUID,
+    `agent_id` UUID,
+    `event_time` DateTime64(6, 'UTC'),
+    `event_id` UUID,
+    `revision` UInt32,
+    `ordinal` UInt8,
+    `user_id` UUID,
+    `service` LowCardinality(String),
+    `channel` LowCardinality(String),
+    `api_name` LowCardinality(String),
+    `endpoint` LowCardinality(String),
+    `provider` LowCardinality(String),
+    `provider_endpoint` LowCardinality(String),
+    `model` LowCardinality(String),
+    `chargeable` Bool,
+    `purpose` LowCardinality(String),
+    `usage_type` LowCardinality(String),
+    `quantity` Decimal(38, 6),
+    `provider_cost` Decimal(38, 12),
+    `billed_cost` Decimal(38, 12),
+    `pricing` Enum8('unpriced' = 0, 'rated' = 1, 'given' = 2),
+    `rate_id` UUID,
+    `ingest_time` DateTime64(6, 'UTC')
+)
+SQL SECURITY INVOKER
+AS SELECT
+    e.organization_id AS organization_id,
+    e.agent_id AS agent_id,
+    e.event_time AS event_time,
+    e.event_id AS event_id,
+    e.revision AS revision,
+    e.ordinal AS ordinal,
+    e.user_id AS user_id,
+    e.service AS service,
+    e.channel AS channel,
+    e.api_name AS api_name,
+    e.endpoint AS endpoint,
+    e.provider AS provider,
+    e.provider_endpoint AS provider_endpoint,
+    e.model AS model,
+    e.chargeable AS chargeable,
+    e.purpose AS purpose,
+    e.usage_type AS usage_type,
+    anyIf(e.quantity, e.entry = 'record') AS quantity,
+    anyIf(e.provider_cost, e.entry = 'record') AS provider_cost,
+    anyIf(e.billed_cost, e.entry = 'record') AS billed_cost,
+    anyIf(e.pricing, e.entry = 'record') AS pricing,
+    anyIf(e.rate_id, e.entry = 'record') AS rate_id,
+    minIf(e.ingest_time, e.entry = 'record') AS ingest_time
+FROM usage_events AS e
+GROUP BY
+    e.organization_id,
+    e.agent_id,
+    e.event_time,
+    e.event_id,
+    e.revision,
+    e.ordinal,
+    e.user_id,
+    e.service,
+    e.channel,
+    e.api_name,
+    e.endpoint,
+    e.provider,
+    e.provider_endpoint,
+    e.model,
+    e.chargeable,
+    e.purpose,
+    e.usage_type
+HAVING sum(toInt64(e.entry)) > 0
+
 CREATE TABLE dimensions
 (
     `organization_id` UUID,
@@ -400,6 +472,30 @@ AS SELECT
 FROM usage_events
 WHERE (revision = 0) AND (entry = 'record') AND (ordinal = 0) AND (bitAnd(bitShiftRight(toUInt128(event_id), 76), 15) = 5)
 
+CREATE TABLE event_places
+(
+    `key` UInt32 COMMENT 'of (organization, event)' CODEC(Delta(4), ZSTD(1)),
+    `event_time` DateTime64(6, 'UTC'),
+    `agent_id` UUID
+)
+ENGINE = ReplacingMergeTree
+PARTITION BY toYear(event_time)
+ORDER BY (key, event_time, agent_id)
+SETTINGS index_granularity = 1024, non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
+
+CREATE MATERIALIZED VIEW event_places_view TO event_places
+(
+    `key` UInt32,
+    `event_time` DateTime64(6, 'UTC'),
+    `agent_id` UUID
+)
+AS SELECT
+    toUInt32(cityHash64(organization_id, event_id)) AS key,
+    event_time,
+    agent_id
+FROM usage_events
+WHERE ordinal = 0
+
 CREATE TABLE export_parts
 (
     `organization_id` UUID,
@@ -410,11 +506,12 @@ CREATE TABLE export_parts
     `rows` UInt64,
     `bytes` UInt64,
     `sha256` String COMMENT 'lower-case hexadecimal, empty: the engine wrote it',
-    `noted_at` DateTime64(6, 'UTC')
+    `noted_at` DateTime64(6, 'UTC'),
+    `kept_from` DateTime('UTC') DEFAULT now()
 )
 ENGINE = ReplacingMergeTree(noted_at)
 ORDER BY (organization_id, export_id, attempt, part)
-TTL toDateTime(noted_at) + toIntervalDay(30)
+TTL kept_from + toIntervalDay(30)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
 CREATE TABLE exports
@@ -1154,6 +1251,74 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY (model, usage_type, effective_from)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE VIEW usage_daily
+(
+    `organization_id` UUID,
+    `agent_id` UUID,
+    `day` Date,
+    `user_id` UUID,
+    `usage_type` LowCardinality(String),
+    `service` LowCardinality(String),
+    `provider` LowCardinality(String),
+    `provider_endpoint` LowCardinality(String),
+    `provider_key` LowCardinality(String),
+    `model` LowCardinality(String),
+    `chargeable` Bool,
+    `purpose` LowCardinality(String),
+    `quantity` Decimal(38, 6),
+    `provider_cost` Decimal(38, 12),
+    `billed_cost` Decimal(38, 12),
+    `events` Int64,
+    `measurements` Int64,
+    `unpriced` Int64
+)
+SQL SECURITY INVOKER
+AS SELECT
+    u.organization_id AS organization_id,
+    u.agent_id AS agent_id,
+    u.day AS day,
+    u.user_id AS user_id,
+    u.usage_type AS usage_type,
+    d.service AS service,
+    d.provider AS provider,
+    d.provider_endpoint AS provider_endpoint,
+    d.provider_key AS provider_key,
+    d.model AS model,
+    d.chargeable AS chargeable,
+    d.purpose AS purpose,
+    u.quantity_sum AS quantity,
+    u.provider_sum AS provider_cost,
+    u.billed_sum AS billed_cost,
+    u.events_sum AS events,
+    u.measurements_sum AS measurements,
+    u.unpriced_sum AS unpriced
+FROM
+(
+    SELECT
+        organization_id,
+        agent_id,
+        day,
+        user_id,
+        usage_type,
+        dimension_id,
+        sum(quantity) AS quantity_sum,
+        sum(provider_cost) AS provider_sum,
+        sum(billed_cost) AS billed_sum,
+        sum(events) AS events_sum,
+        sum(measurements) AS measurements_sum,
+        sum(unpriced) AS unpriced_sum
+    FROM consumption_daily
+    GROUP BY
+        organization_id,
+        agent_id,
+        day,
+        user_id,
+        usage_type,
+        dimension_id
+    HAVING (measurements_sum != 0) OR (quantity_sum != 0) OR (billed_sum != 0) OR (provider_sum != 0)
+) AS u
+ANY LEFT JOIN dimensions AS d ON (d.organization_id = u.organization_id) AND (d.dimension_id = u.dimension_id)
+
 CREATE TABLE usage_events
 (
     `organization_id` UUID,
@@ -1190,6 +1355,42 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (organization_id, agent_id, event_time, event_id)
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE VIEW usage_hourly
+(
+    `organization_id` UUID,
+    `hour` DateTime('UTC'),
+    `usage_type` LowCardinality(String),
+    `model` LowCardinality(String),
+    `chargeable` Bool,
+    `quantity` Decimal(38, 6),
+    `provider_cost` Decimal(38, 12),
+    `billed_cost` Decimal(38, 12),
+    `events` Int64,
+    `measurements` Int64,
+    `unpriced` Int64
+)
+SQL SECURITY INVOKER
+AS SELECT
+    u.organization_id AS organization_id,
+    u.hour AS hour,
+    u.usage_type AS usage_type,
+    u.model AS model,
+    u.chargeable AS chargeable,
+    sum(u.quantity) AS quantity,
+    sum(u.provider_cost) AS provider_cost,
+    sum(u.billed_cost) AS billed_cost,
+    sum(u.events) AS events,
+    sum(u.measurements) AS measurements,
+    sum(u.unpriced) AS unpriced
+FROM billable_hourly AS u
+GROUP BY
+    u.organization_id,
+    u.hour,
+    u.usage_type,
+    u.model,
+    u.chargeable
+HAVING (measurements != 0) OR (quantity != 0) OR (billed_cost != 0) OR (provider_cost != 0)
 
 CREATE VIEW user_billable_request_logs
 (

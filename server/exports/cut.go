@@ -7,20 +7,17 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// Parts are as large as one question may well take, and so small that little is lost with one.
-const (
-	partMeasurements = 500_000
-	partsMax         = 1000
-)
+// partsMax bounds the parts of an export: beyond it they are larger.
+const partsMax = 1000
 
 // cutEvents returns the bounds of the parts of a range of measurements: whole UTC hours, as many as
 // make a part full.
-func cutEvents(r schema.EventsRange, hours []queries.ExportHour) []time.Time {
+func cutEvents(r schema.EventsRange, hours []queries.ExportHour, perPart int64) []time.Time {
 	total := int64(0)
 	for _, h := range hours {
 		total += h.Measurements
 	}
-	full := max(partMeasurements, total/partsMax+1)
+	full := max(perPart, total/partsMax+1)
 	bounds, gathered := []time.Time{r.From}, int64(0)
 	for _, h := range hours {
 		if gathered > 0 && gathered+h.Measurements > full && h.Hour.After(r.From) {

@@ -122,7 +122,7 @@ func (e *Exporter) cut(ctx context.Context, r schema.ExportRequest) ([]time.Time
 			"has about %d measurements, at most %d may be: shorten the range", total,
 			int64(measurementsMax))
 	}
-	return cutEvents(*r.Events, hours), nil
+	return cutEvents(*r.Events, hours, e.cfg.PartMeasurements), nil
 }
 
 // Get returns an export: see dialect.Exports.

@@ -41,7 +41,8 @@ type Bucket struct {
 	Organization uuid.UUID // whose alone it is; zero: everybody's
 }
 
-// Config is what an Exporter needs. All fields are required but Buckets, BytesMax, Lease and Look.
+// Config is what an Exporter needs. All fields are required but Buckets
+// and those with a default.
 type Config struct {
 	Dir     string // of the files; made when it is needed
 	Queries *queries.Queries
@@ -56,6 +57,9 @@ type Config struct {
 	// Lease is how long a node that is not heard of keeps an export; default a minute. Clocks of
 	// nodes may differ by less than half of it.
 	Lease time.Duration
+	// PartMeasurements is how many measurements a part of the ledger has, more or less: as many as
+	// one question may well take, and so few that little is lost with one; default 500,000.
+	PartMeasurements int64
 	// Look is how often a node looks for what to do; default two seconds.
 	Look time.Duration
 }
@@ -81,6 +85,9 @@ type Exporter struct {
 func New(c Config) *Exporter {
 	if c.BytesMax == 0 {
 		c.BytesMax = 10 << 30
+	}
+	if c.PartMeasurements == 0 {
+		c.PartMeasurements = 500_000
 	}
 	if c.Lease == 0 {
 		c.Lease = time.Minute

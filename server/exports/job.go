@@ -164,7 +164,7 @@ func (j *job) end(ctx context.Context, err error) {
 	}
 	detail := reason(err)
 	if err != nil && detail == "" {
-		if detail = e.again(row.ID, err, now); detail == "" {
+		if detail = e.again(ctx, row.ID, now); detail == "" {
 			e.log("export was cut off, it goes on", row, err)
 			return
 		}
@@ -200,11 +200,12 @@ func (j *job) end(ctx context.Context, err error) {
 
 // again says when a job that failed for a reason that may pass is tried again, or, when it failed
 // too often, what is told of it. While the database cannot be asked nothing is counted.
-func (e *Exporter) again(id uuid.UUID, err error, now time.Time) (detail string) {
+func (e *Exporter) again(ctx context.Context, id uuid.UUID, now time.Time) (detail string) {
+	reached := e.cfg.Queries.Ping(ctx) == nil
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	r := e.waiting[id]
-	if queries.Answered(err) || !queries.Unreachable(err) {
+	if reached {
 		r.failures++
 	}
 	if r.failures >= failuresMax {
