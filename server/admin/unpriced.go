@@ -46,7 +46,9 @@ func (d *api) unpriced(c *fiber.Ctx) error {
 	}
 	limit := p.Limit
 	p.Limit++ // one more tells whether there are more
-	rows, err := d.door.Reader.Unpriced(c.UserContext(), p)
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	rows, err := d.door.Reader.Unpriced(ctx, p)
 	if err != nil {
 		return err
 	}

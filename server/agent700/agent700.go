@@ -83,7 +83,9 @@ func (d *api) list(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	requests, err := d.door.Reader.BillableRequests(c.UserContext(), dialect.BillableRequestsParams{
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	requests, err := d.door.Reader.BillableRequests(ctx, dialect.BillableRequestsParams{
 		Organization: caller.Organization, User: caller.User, From: from, To: to, Limit: logsMax,
 	})
 	if err != nil {

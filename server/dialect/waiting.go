@@ -28,6 +28,13 @@ func Waiting(c *fiber.Ctx, d time.Duration) (context.Context, context.CancelFunc
 	}
 }
 
+// readTimeout is how long a client waits for what the database answers.
+const readTimeout = 30 * time.Second
+
+// Reading is Waiting for as long as a read may take: a client that goes ends its question, unless
+// others wait for its answer.
+func Reading(c *fiber.Ctx) (context.Context, context.CancelFunc) { return Waiting(c, readTimeout) }
+
 func watch(ctx context.Context, stopping <-chan struct{}, client interface{ Gone() bool }) {
 	tick := time.NewTicker(goneInterval)
 	defer tick.Stop()

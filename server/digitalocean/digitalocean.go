@@ -36,9 +36,6 @@ func (d *api) mount(r fiber.Router) {
 	r.Get("/v2/genai/agents/:uuid/usage", d.usage)
 }
 
-// readTimeout bounds how long a client waits for an answer.
-const readTimeout = 30 * time.Second
-
 func (d *api) usage(c *fiber.Ctx) error {
 	caller, err := d.caller(c)
 	if err != nil {
@@ -52,7 +49,7 @@ func (d *api) usage(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := dialect.Waiting(c, readTimeout)
+	ctx, cancel := dialect.Reading(c)
 	defer cancel()
 	used, err := d.read(ctx, agent, asked)
 	if err != nil {

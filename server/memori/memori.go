@@ -64,7 +64,9 @@ func (d *api) logs(c *fiber.Ctx, s subject) error {
 	}
 	var rows []dialect.Consumption
 	if !q.empty {
-		if rows, err = d.door.Reader.ConsumptionLogs(c.UserContext(), params); err != nil {
+		ctx, cancel := dialect.Reading(c)
+		defer cancel()
+		if rows, err = d.door.Reader.ConsumptionLogs(ctx, params); err != nil {
 			return err
 		}
 	}

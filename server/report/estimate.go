@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // estimateRangeMax is the longest period that an estimate is made of.
@@ -62,7 +63,9 @@ func (d *api) estimate(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	found, err := reports.Estimate(c.UserContext(), p)
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	found, err := reports.Estimate(ctx, p)
 	if err != nil {
 		return err
 	}

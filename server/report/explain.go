@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // noMeter stands in a path for the meter of usage that no meter counts. No name has it.
@@ -116,7 +117,9 @@ func (d *api) explain(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	found, err := reports.Explain(c.UserContext(), s)
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	found, err := reports.Explain(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // Which slots are shown when no range is asked for, and how many at most.
@@ -69,7 +70,9 @@ func (d *api) slots(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	found, err := reports.Slots(c.UserContext(), p)
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	found, err := reports.Slots(ctx, p)
 	if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.Invalid {
 		return schema.Errorf(schema.Unreadable, "from", "there are more than %d slots: "+
 			"ask for a shorter range", slotsMax)

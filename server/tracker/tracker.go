@@ -147,7 +147,9 @@ func (d *api) listOfUser(c *fiber.Ctx) error {
 func (d *api) sendPage(c *fiber.Ctx, page dialect.UsageRecordsParams) error {
 	records := []record{} // an empty page is [], not null
 	if page.Limit > 0 {
-		found, err := d.door.Reader.UsageRecords(c.UserContext(), page)
+		ctx, cancel := dialect.Reading(c)
+		defer cancel()
+		found, err := d.door.Reader.UsageRecords(ctx, page)
 		if err != nil {
 			return err
 		}
