@@ -1,4 +1,4 @@
--- Every entry of the ledger about one event, with who made the corrections among them and why.
+-- Every entry of the ledger about one event, found where event_places says it lies.
 SELECT
     event_id,
     revision,
@@ -24,35 +24,18 @@ SELECT
     rate_id,
     toInt8(pricing) AS pricing,
     node,
-    sequence,
-    actor,
-    reason
-FROM
-(
-    SELECT
-        *,
-        if(node = {corrections_node:UUID}, sequence, 0) AS number
-    FROM usage_events
-    WHERE organization_id = {organization:UUID}
-      AND event_id = {event:UUID}
-) AS entries
-LEFT ANY JOIN
-(
-    SELECT
-        number,
-        actor,
-        reason
-    FROM corrections
-    WHERE organization_id = {organization:UUID}
-      AND number IN
-      (
-          SELECT sequence
-          FROM usage_events
-          WHERE organization_id = {organization:UUID}
-            AND event_id = {event:UUID}
-            AND node = {corrections_node:UUID}
-      )
-) AS made USING (number)
+    sequence
+FROM usage_events
+WHERE organization_id = {organization:UUID}
+  AND event_id = {event:UUID}
+  AND (agent_id, event_time) IN
+  (
+      SELECT
+          agent_id,
+          event_time
+      FROM event_places
+      WHERE key = toUInt32(cityHash64({organization:UUID}, {event:UUID}))
+  )
 ORDER BY
     revision,
     entry DESC,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
@@ -33,14 +34,8 @@ type entryRow struct {
 	measurement    schema.Measurement
 	entry, pricing int8
 	origin         Origin
-	actor, reason  string
 }
 
-func intoEntryRow(r *entryRow) []any {
-	return append(intoEntry(r), &r.actor, &r.reason)
-}
-
-// intoEntry leaves out who made it and why.
 func intoEntry(r *entryRow) []any {
 	e, m := &r.event, &r.measurement
 	return []any{
@@ -52,22 +47,84 @@ func intoEntry(r *entryRow) []any {
 	}
 }
 
-var eventEntries = ask("event_entries", func(p EventParams) []any {
-	return []any{
-		id("organization", p.Organization),
-		id("event", p.Event),
-		id("corrections_node", schema.CorrectionsNode(p.Organization)),
+// byID are two ways to the ledger's entries about one event: at the places that are noted of it, a
+// few granules, and by its id, which looks into a filter of every granule of the organization.
+type byID struct {
+	places, search question[EventParams, entryRow]
+}
+
+func askByID(places, search string, into func(*entryRow) []any) byID {
+	bind := func(p EventParams) []any {
+		return []any{id("organization", p.Organization), id("event", p.Event)}
 	}
-}, intoEntryRow)
+	// A second thread would be asked for one granule.
+	return byID{
+		ask(places, bind, into).with(clickhouse.Settings{"max_threads": 1}),
+		ask(search, bind, into),
+	}
+}
+
+var eventEntries = askByID("event_entries", "event_entries_search", intoEntry)
+
+// eventByID returns what the ledger has of an event. What lies at the event's places is believed
+// if it is whole: it begins with the first revision and its last one counts. Else the event is
+// unknown or voided, or its places are not all noted: it was stored before places were, or is being
+// stored.
+func (q *Queries) eventByID(
+	ctx context.Context, by byID, p EventParams,
+) (one ledgerEvent, all []Revision, err error) {
+	for _, way := range []question[EventParams, entryRow]{by.places, by.search} {
+		one = ledgerEvent{}
+		err = stream(ctx, q.conn, way, p, func(r entryRow) error {
+			r.event.Organization = p.Organization
+			one.add(r)
+			return nil
+		})
+		if err != nil {
+			return one, nil, err
+		}
+		all = one.revisions()
+		whole := len(all) > 0 && all[0].Event.Revision == 0 && !all[len(all)-1].Reversed
+		if whole {
+			break
+		}
+	}
+	return one, all, nil
+}
 
 // EventRevisions returns every revision of an event, the first one first; none when the
 // organization has no such event. Of several copies of its first revision it is the one that stays.
 func (q *Queries) EventRevisions(ctx context.Context, p EventParams) ([]Revision, error) {
-	var one ledgerEvent
-	err := stream(ctx, q.conn, eventEntries, p, func(r entryRow) error {
-		r.event.Organization = p.Organization
-		one.add(r)
-		return nil
-	})
-	return one.revisions(), err
+	one, all, err := q.eventByID(ctx, eventEntries, p)
+	if err != nil {
+		return nil, err
+	}
+	numbers := one.corrections(schema.CorrectionsNode(p.Organization))
+	if len(numbers) == 0 {
+		return all, nil
+	}
+	reasons, err := collect(ctx, q.conn, correctionReasons,
+		correctionReasonsParams{p.Organization, numbers})
+	if err != nil {
+		return nil, err
+	}
+	one.explain(schema.CorrectionsNode(p.Organization), reasons)
+	return one.revisions(), nil
 }
+
+type correctionReasonsParams struct {
+	organization uuid.UUID
+	numbers      []uint64
+}
+
+// correctionReason is who made a correction, and why.
+type correctionReason struct {
+	number        uint64
+	actor, reason string
+}
+
+var correctionReasons = ask("correction_reasons", func(p correctionReasonsParams) []any {
+	return []any{
+		id("organization", p.organization), numbers("numbers", p.numbers),
+	}
+}, func(r *correctionReason) []any { return []any{&r.number, &r.actor, &r.reason} })

@@ -28,11 +28,15 @@ func asked[P, R any](q question[P, R], p P) Asked {
 // AllAsked returns every question this package asks, about one organization and agent (id) in a
 // range where the questions have one.
 func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
+	event := uuid.NewSHA1(uuid.NameSpaceURL, []byte("event 1 3")) // one there is
 	all := []Asked{
 		asked(agentUsage, AgentUsageParams{Organization: id, Agent: id, From: from, To: to}),
 		asked(agentFirstEvent, AgentFirstEventParams{Organization: id, Agent: id}),
-		asked(eventEntries, EventParams{Organization: id, Event: id}),
-		asked(usageRecord, UsageRecordParams{Organization: id, Event: id}),
+		asked(eventEntries.places, EventParams{Organization: id, Event: event}),
+		asked(eventEntries.search, EventParams{Organization: id, Event: event}),
+		asked(usageRecord.places, EventParams{Organization: id, Event: event}),
+		asked(usageRecord.search, EventParams{Organization: id, Event: event}),
+		asked(correctionReasons, correctionReasonsParams{id, []uint64{1}}),
 		asked(usageRecords, UsageRecordsParams{Organization: id, Limit: 100}),
 		asked(billableRequests, BillableRequestsParams{
 			Organization: id, User: id, From: from, To: to, Limit: 100,
@@ -77,6 +81,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(verifyCorrections, VerifyParams{From: from, To: to}),
 		asked(verifyReports, VerifyParams{From: from, To: to}),
 		asked(verifyDimensions, VerifyParams{From: from, To: to}),
+		asked(verifyPlaces, VerifyParams{From: from, To: to}),
 		asked(verifySuspects, suspectsParams{VerifyParams{From: from, To: to}, 1, 4}),
 		asked(verifyEvents, eventsParams{VerifyParams{From: from, To: to}, []uint64{1}}),
 		asked(verifySize, VerifyParams{From: from, To: to}),
@@ -138,6 +143,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(exportHours, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(exportEvents, ExportEventsParams{Organization: id, From: from, To: to}),
 	}
+	all = append(all, usageAsked(id, from, to)...)
 	for _, r := range rebuilds {
 		p := RebuildParams{From: from, To: to, Organizations: []uuid.UUID{id}}
 		all = append(all, Asked{Name: r.staging, Text: r.lacking.text, Args: r.lacking.bind(p)})
@@ -148,7 +154,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 // AllInserted returns the names of the files that insert.
 func AllInserted() []string {
 	names := []string{insertEventsName, insertCatalogAudit, insertCatalogChanges}
-	names = append(names, rebuildDimensions, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
+	names = append(names, rebuildDimensions, rebuildEventPlaces, insertCorrections, insertCorrectionsApplied, insertNodes, insertHolds)
 	names = append(names, dropEventKeys) // it is no question either
 	names = append(names, rewrites()...)
 	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,

@@ -57,7 +57,30 @@ func (l *ledgerEvent) add(r entryRow) {
 		}
 	}
 	r.event.Measurements = []schema.Measurement{r.measurement}
-	*to = append(*to, ledgerEntries{Copy{r.origin, r.event}, r.actor, r.reason})
+	*to = append(*to, ledgerEntries{Copy: Copy{r.origin, r.event}})
+}
+
+// corrections returns the numbers of the corrections that made entries of the event.
+func (l *ledgerEvent) corrections(node uuid.UUID) (numbers []uint64) {
+	for _, e := range slices.Concat(l.records, l.reversals) {
+		if e.Node == node && !slices.Contains(numbers, e.Sequence) {
+			numbers = append(numbers, e.Sequence)
+		}
+	}
+	return numbers
+}
+
+// explain adds to the entries of corrections who made them, and why.
+func (l *ledgerEvent) explain(node uuid.UUID, reasons []correctionReason) {
+	for _, entries := range [][]ledgerEntries{l.records, l.reversals} {
+		for i := range entries {
+			for _, r := range reasons {
+				if entries[i].Node == node && entries[i].Sequence == r.number {
+					entries[i].actor, entries[i].reason = r.actor, r.reason
+				}
+			}
+		}
+	}
 }
 
 // revisions returns every revision once. Of the copies of one, it is the one that stays.

@@ -145,14 +145,33 @@ func (q *Queries) Rebuild(ctx context.Context, p RebuildParams) (_ []Change, err
 	return p.complete(changes), q.conn.Exec(ctx, attach)
 }
 
-const rebuildDimensions = "rebuild_dimensions"
+const (
+	rebuildDimensions  = "rebuild_dimensions"
+	rebuildEventPlaces = "rebuild_event_places"
+)
 
 // RebuildDimensions describes the dimensions of [From, To)'s days that nothing describes.
 func (q *Queries) RebuildDimensions(ctx context.Context, p RebuildParams) error {
+	return q.add(ctx, rebuildDimensions, p.From, p.To)
+}
+
+// RebuildEventPlaces writes the places that are lacking of the events of [From, To)'s days.
+func (q *Queries) RebuildEventPlaces(ctx context.Context, p RebuildParams) error {
+	// What it compares with is held in memory: of a day at a time.
+	for from := p.From; from.Before(p.To); from = from.AddDate(0, 0, 1) {
+		if err := q.add(ctx, rebuildEventPlaces, from, from.AddDate(0, 0, 1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds to a table what it lacks of the days [from, to).
+func (q *Queries) add(ctx context.Context, name string, from, to time.Time) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	err := q.conn.Exec(ctx, sqlFile(rebuildDimensions+".sql"), day("from", p.From), day("to", p.To))
+	err := q.conn.Exec(ctx, sqlFile(name+".sql"), day("from", from), day("to", to))
 	if err != nil {
-		return fmt.Errorf("%s: %w", rebuildDimensions, brief(err))
+		return fmt.Errorf("%s: %w", name, brief(err))
 	}
 	return nil
 }

@@ -35,20 +35,37 @@ type UsageRecordParams struct {
 	Event        uuid.UUID
 }
 
-var usageRecord = ask("usage_record", func(p UsageRecordParams) []any {
+// usageRecord asks for what a UsageRecord shows of an event's entries.
+var usageRecord = askByID("usage_record", "usage_record_search", func(r *entryRow) []any {
+	e, m := &r.event, &r.measurement
 	return []any{
-		id("organization", p.Organization),
-		id("event", p.Event),
-		id("corrections_node", schema.CorrectionsNode(p.Organization)),
+		&e.ID, &e.Revision, &r.entry, &e.Time, &e.IngestTime, &e.User,
+		&e.APIName, &e.Endpoint, &e.ProviderKey,
+		&m.UsageType, &m.Quantity, &m.BilledCost,
+		&r.origin.Node, &r.origin.Sequence,
 	}
-}, intoUsageRecord)
+})
 
-// UsageRecord returns the newest revision of an event that is not reversed, and false when the
-// event is unknown, deleted, or counts no units.
+// UsageRecord returns the current revision of an event, and false when the event is unknown,
+// deleted, or counts no units.
 func (q *Queries) UsageRecord(
 	ctx context.Context, p UsageRecordParams,
 ) (UsageRecord, bool, error) {
-	return first(ctx, q.conn, usageRecord, p)
+	_, all, err := q.eventByID(ctx, usageRecord, EventParams(p))
+	if err != nil || len(all) == 0 || all[len(all)-1].Reversed {
+		return UsageRecord{}, false, err
+	}
+	e := &all[len(all)-1].Event
+	for _, m := range e.Measurements {
+		if m.UsageType == schema.Units {
+			return UsageRecord{
+				ID: e.ID, User: e.User, APIName: e.APIName, Endpoint: e.Endpoint,
+				Units: m.Quantity, CostUSD: m.BilledCost, ProviderKey: e.ProviderKey,
+				Time: e.Time, Revision: e.Revision,
+			}, true, nil
+		}
+	}
+	return UsageRecord{}, false, nil
 }
 
 // UsageRecordsParams asks for a page of an organization's records.

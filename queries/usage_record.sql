@@ -1,43 +1,35 @@
--- An event's count of units in its current revision: the newest that no correction took back. Of
--- several copies of its first record it is the first that is not taken back itself.
+-- What a usage record shows of every entry of the ledger about one event, found where event_places
+-- says it lies.
 SELECT
     event_id,
+    revision,
+    toInt8(entry) AS entry,
+    event_time,
+    ingest_time,
     user_id,
     api_name,
     endpoint,
+    provider_key,
+    usage_type,
     quantity,
     billed_cost,
-    provider_key,
-    event_time,
-    revision
+    node,
+    sequence
 FROM usage_events
 WHERE organization_id = {organization:UUID}
   AND event_id = {event:UUID}
-  AND usage_type = 'UNITS'
-  AND entry = 'record'
-  AND revision NOT IN
-  (
-      SELECT revision
-      FROM usage_events
-      WHERE organization_id = {organization:UUID}
-        AND event_id = {event:UUID}
-        AND entry = 'reversal'
-        AND node = {corrections_node:UUID}
-  )
-  AND (node, sequence) NOT IN
+  AND (agent_id, event_time) IN
   (
       SELECT
-          node,
-          sequence
-      FROM usage_events
-      WHERE organization_id = {organization:UUID}
-        AND event_id = {event:UUID}
-        AND entry = 'reversal'
-        AND node != {corrections_node:UUID}
+          agent_id,
+          event_time
+      FROM event_places
+      WHERE key = toUInt32(cityHash64({organization:UUID}, {event:UUID}))
   )
 ORDER BY
-    revision DESC,
+    revision,
+    entry DESC,
     ingest_time,
     node,
-    sequence
-LIMIT 1
+    sequence,
+    ordinal

@@ -246,6 +246,21 @@ func (q *Queries) VerifyDimensions(
 	return collect(ctx, q.conn, verifyDimensions.with(p.settings()), p)
 }
 
+// PlacesDefect is a UTC day some of whose events event_places has no place for.
+type PlacesDefect struct {
+	Day     time.Time
+	Lacking uint64
+}
+
+var verifyPlaces = ask("verify_places", bindDays, func(d *PlacesDefect) []any {
+	return []any{&d.Day, &d.Lacking}
+})
+
+// VerifyPlaces returns the days of which event_places lacks places, the first 1,000.
+func (q *Queries) VerifyPlaces(ctx context.Context, p VerifyParams) ([]PlacesDefect, error) {
+	return collect(ctx, q.conn, verifyPlaces.with(p.settings()), p)
+}
+
 var verifyDays = ask("verify_days", func(since time.Time) []any {
 	return []any{moment("since", storable(since))}
 }, func(t *time.Time) []any { return []any{t} })

@@ -12,14 +12,17 @@ import (
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
-// Dimensions is the table of descriptions: no rollup, and rebuilt with them.
-const Dimensions = "dimensions"
+// What is no rollup and is rebuilt with them: descriptions, and where each event lies.
+const (
+	Dimensions  = "dimensions"
+	EventPlaces = "event_places"
+)
 
 // Tables are what Rebuild can rebuild, in the order in which it does: a month is made of its days.
 func Tables() []string {
 	return []string{
-		Dimensions, queries.AgentUsage15m, queries.BillableHourly, queries.ConsumptionDaily,
-		queries.ConsumptionMonthly,
+		Dimensions, EventPlaces, queries.AgentUsage15m, queries.BillableHourly,
+		queries.ConsumptionDaily, queries.ConsumptionMonthly,
 	}
 }
 
@@ -85,9 +88,14 @@ func earlier(a, b time.Time) time.Time {
 func (v *Verifier) month(ctx context.Context, p RebuildParams, month, from, to time.Time) error {
 	end := month.AddDate(0, 1, 0)
 	monthly := slices.Contains(p.Tables, queries.ConsumptionMonthly)
+	days := queries.RebuildParams{From: from, To: to}
 	if slices.Contains(p.Tables, Dimensions) && !p.DryRun {
-		err := v.cfg.Queries.RebuildDimensions(ctx, queries.RebuildParams{From: from, To: to})
-		if err != nil {
+		if err := v.cfg.Queries.RebuildDimensions(ctx, days); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(p.Tables, EventPlaces) && !p.DryRun {
+		if err := v.cfg.Queries.RebuildEventPlaces(ctx, days); err != nil {
 			return err
 		}
 	}
@@ -137,7 +145,7 @@ func (v *Verifier) mendDay(
 // dropped, more likely than never written.
 func (v *Verifier) leave(ctx context.Context, p RebuildParams, month time.Time) error {
 	for _, table := range p.Tables {
-		if table == Dimensions {
+		if table == Dimensions || table == EventPlaces {
 			continue
 		}
 		changes, err := v.cfg.Queries.RebuildChanges(ctx, queries.RebuildParams{

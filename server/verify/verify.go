@@ -64,12 +64,13 @@ const (
 	Sequence   Kind = "sequence"   // what a node stored is not in the ledger, or twice
 	Correction Kind = "correction" // the journal of corrections is not whole
 	Dimension  Kind = "dimension"  // a dimension is not described
+	Place      Kind = "place"      // where an event lies is not noted
 	Slot       Kind = "slot"       // what Stripe is told is not fixed once, or is not whole
 	Unproved   Kind = "unproved"   // a rollup differs, and inserts that are under way may be why
 )
 
 // Kinds are all of them.
-var kinds = []Kind{Rollup, Event, Sequence, Correction, Dimension, Slot, Unproved}
+var kinds = []Kind{Rollup, Event, Sequence, Correction, Dimension, Place, Slot, Unproved}
 
 // Finding is something that is not as it should be.
 type Finding struct {
@@ -101,7 +102,8 @@ func (v *Verifier) Run(ctx context.Context, p queries.VerifyParams) (Report, err
 		context.Context, queries.VerifyParams,
 	) ([]Finding, []string, error){
 		v.rollups, v.unswept, v.lasting(v.sequences, 2),
-		v.lasting(v.corrections, 3), v.lasting(v.dimensions, 2), v.lasting(v.reports, 2),
+		v.lasting(v.corrections, 3), v.lasting(v.dimensions, 2), v.lasting(v.places, 2),
+		v.lasting(v.reports, 2),
 	} {
 		found, notes, err := look(ctx, p)
 		if err != nil {
@@ -227,6 +229,18 @@ func (v *Verifier) dimensions(
 		found = append(found, finding(Dimension,
 			"dimensions: organization %s, dimension %d, in use since %s: described %d times",
 			d.Organization, d.ID, d.FirstDay.Format(time.DateOnly), d.Descriptions))
+	}
+	return found, nil, err
+}
+
+func (v *Verifier) places(
+	ctx context.Context, p queries.VerifyParams,
+) (found []Finding, _ []string, err error) {
+	all, err := v.cfg.Queries.VerifyPlaces(ctx, p)
+	for _, d := range all {
+		found = append(found, finding(Place, "event_places: %s: %d events have no place and are "+
+			"slow to find: meterhouse rebuild --table event_places writes them",
+			d.Day.Format(time.DateOnly), d.Lacking))
 	}
 	return found, nil, err
 }
