@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ import (
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/corrections"
+	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
@@ -106,6 +108,8 @@ type NodeConfig struct {
 	Queries     *queries.Queries // where reads ask; nil: the database
 	LogBytesMax int64            // zero: the default
 	Now         func() time.Time // the dialects' clock; nil: time.Now
+
+	Buckets map[string]exports.Bucket // that exports may go to
 }
 
 // Node is one server with a log of its own.
@@ -156,7 +160,15 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
+	saved := exports.New(exports.Config{
+		Dir: filepath.Join(t.TempDir(), "exports"), Queries: c.Queries, Node: n.ingest.Node(),
+		Now: c.Now, Logger: logger, Metrics: n.Metrics, Buckets: c.Buckets,
+		Look: time.Hour, // what is asked for is made at once
+	})
+	saved.Start()
+	t.Cleanup(saved.Stop)
 	s, err := server.New(server.Config{
+		Exports:   saved,
 		Directory: h.directory, Ingest: n.ingest, Corrections: corrector, Queries: c.Queries,
 		Reports: reporter, Logger: logger, Metrics: n.Metrics, Now: c.Now,
 	})
