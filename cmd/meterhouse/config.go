@@ -38,10 +38,12 @@ type config struct {
 	demo        bool
 	verbose     bool
 	verifyEvery time.Duration // 0: never
+	retainEvery time.Duration // likewise
 	logLimit    int64         // bytes
 	window      time.Duration // of idempotency keys
 	access      accessConfig
 	billing     billingConfig
+	exports     exportsConfig
 }
 
 // accessConfig is who is let in, and how often.

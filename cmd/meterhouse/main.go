@@ -43,6 +43,8 @@ func commands() []command {
 		{"report", "report --once: tell Stripe now; --reconcile: compare; --explain SLOT", runReport},
 		{"reprice", "correct what was priced by rates that have changed since", reprice},
 		{"verify", "prove that the rollups equal the ledger", runVerify},
+		{"retention", "retention --once: remove months that organizations keep no longer",
+			runRetention},
 		{"rebuild", "make the rollups of some days what the ledger says", rebuild},
 		{"version", "print the version", version},
 	}
@@ -89,7 +91,7 @@ func run(ctx context.Context, args []string, std streams) int {
 func usage(w io.Writer) {
 	fmt.Fprintln(w, "usage: meterhouse COMMAND [flags]")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.help)
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.help)
 	}
 	fmt.Fprintln(w, "meterhouse COMMAND -h lists its flags.")
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/corrections"
+	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
+	"github.com/meterhouse/meterhouse/server/retention"
 	"github.com/meterhouse/meterhouse/server/verify"
 )
 
@@ -45,8 +47,8 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
 	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
-	if err := errors.Join(c.verifyFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
-		c.billingFlags(f), c.intervalFlag(f)); err != nil {
+	if err := errors.Join(c.verifyFlag(f), c.retentionFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
+		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f)); err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -84,6 +86,9 @@ type node struct {
 	corrector *corrections.Corrector
 	schedule  *verify.Schedule
 	reports   *reports
+	eraser    *retention.Eraser
+	keeper    *retention.Keeper
+	exports   *exports.Exporter
 	server    *server.Server
 	failed    chan error
 	stopPprof func() error
@@ -131,15 +136,20 @@ func (n *node) start(ctx context.Context) error {
 	})
 	n.corrector.Start()
 	n.startVerify(metrics)
+	n.startRetention(metrics)
 	if err := n.startReports(metrics); err != nil {
 		return err
 	}
+	n.exports = n.newExports(metrics)
+	n.exports.Start()
 	if n.server, err = server.New(server.Config{
 		Directory:   n.directory,
 		Ingest:      n.ingest,
 		Corrections: n.corrector,
 		Queries:     n.database.queries,
 		Reports:     n.reports,
+		Exports:     n.exports,
+		Erasures:    n.eraser,
 		Logger:      n.logger,
 		Metrics:     metrics,
 		Now:         time.Now,
@@ -263,8 +273,15 @@ func (n *node) stop() error {
 	} else if n.listener != nil {
 		errs = append(errs, n.listener.Close())
 	}
+	if n.exports != nil {
+		n.exports.Stop()
+	}
 	if n.reports != nil {
 		n.reports.schedule.Stop()
+	}
+	if n.keeper != nil {
+		n.keeper.Stop()
+		n.eraser.Stop()
 	}
 	if n.schedule != nil {
 		n.schedule.Stop()

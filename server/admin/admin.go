@@ -1,5 +1,6 @@
 // Package admin serves /v1/admin: the catalog, changed by HTTP, the record of its changes, and what
-// was used without a rate. docs/admin.md is the contract.
+// was used without a rate; and the erasure of people. docs/admin.md and docs/retention.md are the
+// contract.
 package admin
 
 import (
@@ -21,7 +22,7 @@ func New(door dialect.Door) dialect.Dialect {
 	d := &api{door: door}
 	return dialect.Dialect{
 		Name:       "admin",
-		Prefixes:   []string{prefix},
+		Prefixes:   []string{prefix, personPrefix},
 		Mount:      d.mount,
 		WriteError: dialect.WriteProblem,
 	}
@@ -42,6 +43,7 @@ func (d *api) mount(r fiber.Router) {
 	mount(d, r, stripeMappings)
 	r.Add(fiber.MethodGet, prefix+"audit", handler(d, (*api).audit))
 	r.Add(fiber.MethodGet, prefix+"unpriced", handler(d, (*api).unpriced))
+	r.Add(fiber.MethodDelete, personPrefix+":id/personal-data", handler(d, (*api).erase))
 }
 
 // view is the catalog as a caller may see it.

@@ -170,8 +170,8 @@ type Exports interface {
 type Erasures interface {
 	// Erase replaces a user's identifiers in an organization everywhere, and returns once nothing
 	// that is stored has them; what stands in their place is returned. NotFound when the
-	// organization never knew the user. Asking again is harmless. After Unavailable it goes on by
-	// itself.
+	// organization never knew the user. Asking again is harmless. What takes long is returned before
+	// it is done, and goes on by itself; so it does after Unavailable.
 	Erase(ctx context.Context, organization, user uuid.UUID, actor string) (schema.Erasure, error)
 }
 

@@ -93,6 +93,14 @@ func (v *Verifier) underHold(
 	return among(found, before), err
 }
 
+// Hold calls do while no node inserts, for at most half a minute, of which others are told the reason.
+// Its error is do's, or why no hold could be had.
+func (v *Verifier) Hold(
+	ctx context.Context, reason string, do func(context.Context) error,
+) error {
+	return v.hold(ctx, reason, do)
+}
+
 // hold calls do while no node inserts. Its error is a *holdError when none can be had, or when it
 // ended before do did.
 func (v *Verifier) hold(
