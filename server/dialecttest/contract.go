@@ -245,7 +245,10 @@ var formats = []openapi3.SchemaValidationOption{
 }
 
 func init() {
-	for _, kind := range []string{"text/html", "application/x-protobuf"} {
+	for _, kind := range []string{
+		"text/html", "application/x-protobuf", "application/x-ndjson", "text/csv",
+		"application/vnd.apache.parquet", "application/vnd.apache.arrow.stream",
+	} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)
 	}
 }
