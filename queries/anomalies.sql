@@ -144,13 +144,15 @@ WITH
             )) AS peers,
             (peers[intDiv(peers_count + 1, 2)] + peers[intDiv(peers_count, 2) + 1]) / 2
                 AS expected,
+            -- Hours of several weekdays are only outside what all of them did.
+            if(young, peers[1], expected) AS least_usual,
+            if(young, peers[peers_count], expected) AS most_usual,
             log(toFloat64(expected) + pad) AS x,
             arraySort(arrayMap(p -> abs(log(toFloat64(p) + pad) - x), peers)) AS away,
             (away[intDiv(peers_count + 1, 2)] + away[intDiv(peers_count, 2) + 1]) / 2 AS mad
         FROM steady
         ARRAY JOIN range(56, 57 + intDiv(hours - past - 1, 24)) AS i
         WHERE n < hours
-          AND n - first_n >= 14 * 24
     ),
     bounded AS
     (
@@ -167,14 +169,13 @@ WITH
                     (log(toFloat64(most) + pad) - x) / 3, 0)
             ) AS spread,
             greatest(
-                toDecimal128(least(exp(x + 6 * spread) - pad, 1e20), 6),
-                expected + 5,
-                if(young, peers[peers_count], 0)
+                toDecimal128(least((toFloat64(most_usual) + pad) * exp(6 * spread) - pad, 1e20), 6),
+                expected + 5
             ) AS high,
             least(
-                toDecimal128(greatest(exp(x - 6 * spread) - pad, 0), 6),
-                greatest(expected - 5, 0),
-                if(young, peers[1], expected)
+                toDecimal128(
+                    greatest((toFloat64(least_usual) + pad) * exp(-6 * spread) - pad, 0), 6),
+                greatest(expected - 5, 0)
             ) AS low
         FROM compared
     )

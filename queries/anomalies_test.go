@@ -60,6 +60,25 @@ var rhythms = map[string]rhythm{
 		}
 		return usual
 	},
+	// Around the clock, but for one hour of fifty.
+	"flaky": func(_ int, random *rand.Rand) int64 {
+		if random.IntN(50) == 0 {
+			return 0
+		}
+		return 9_000 + random.Int64N(2_000)
+	},
+	// One an hour, and once four.
+	"sessions": func(n int, _ *rand.Rand) int64 { return map[bool]int64{false: 1, true: 4}[n == 1900] },
+	// Since the ninth week, ten times as much on Mondays.
+	"mondays": func(n int, random *rand.Rand) int64 {
+		switch {
+		case n < 8*7*24:
+			return 0
+		case n/24%7 == 0:
+			return 90_000 + random.Int64N(20_000)
+		}
+		return 9_000 + random.Int64N(2_000)
+	},
 	// Since ten days before the end.
 	"fresh": func(n int, random *rand.Rand) int64 {
 		if n < hoursAll-240 {
