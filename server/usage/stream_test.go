@@ -189,7 +189,7 @@ func TestErrorsBreakAnAnswerOff(t *testing.T) {
 	f := func(more string, fail func() error, logs string) {
 		t.Helper()
 		s.usage.query = func(_ context.Context, each func(schema.UsageRow) error) error {
-			if err := some(8*thousands, each); err != nil {
+			if err := some(14*thousands, each); err != nil {
 				return err
 			}
 			return fail()
