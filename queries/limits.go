@@ -21,7 +21,7 @@ const (
 )
 
 // analystSettings returns the settings of a question that can be as heavy as its asker likes:
-// bounds, and few enough threads that others find a core free.
+// bounds, and few threads: with those that run at once, half of eight cores or more.
 func analystSettings() clickhouse.Settings {
 	return clickhouse.Settings{
 		"max_execution_time":                 int(analystTime / time.Second),
@@ -31,7 +31,7 @@ func analystSettings() clickhouse.Settings {
 		"max_bytes_before_external_sort":     analystSpill,
 		"max_result_rows":                    analystRowsMax,
 		"result_overflow_mode":               "throw",
-		"max_threads":                        max(1, runtime.GOMAXPROCS(0)/2),
+		"max_threads":                        max(1, runtime.GOMAXPROCS(0)/8),
 	}
 }
 

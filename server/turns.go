@@ -29,8 +29,9 @@ type turns struct {
 	waiting atomic.Int64
 }
 
-// analystsAtOnce is how many of the analysts' questions run at once on a node.
-func analystsAtOnce() int { return max(2, runtime.GOMAXPROCS(0)) }
+// analystsAtOnce is how many of the analysts' questions run at once on a node: two organizations'
+// at least, and one less of one organization. docs/adr/0012 has the measurements.
+func analystsAtOnce() int { return min(max(2, runtime.GOMAXPROCS(0)/2), 4) }
 
 func newTurns(atOnce int, metrics *readMetrics) *turns {
 	return &turns{budget: fair.NewBudget(int64(atOnce)), metrics: metrics}
