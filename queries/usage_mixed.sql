@@ -6,7 +6,7 @@
 -- index. A leg without spans has empty bounds and is not even planned. by are the positions, from
 -- 1, of the dimensions asked for: all that hangs on the others is folded away before it is read.
 -- A bucket is a run, or so many widths after one. With kept, combinations of the dimensions whose
--- hash is not in it become one, the other; ranking returns that hash.
+-- hash is not in it become one, the other. ranking asks for that hash.
 -- The files of usage_*.sql are made of the same parts: a test holds them together.
 SELECT
     bucket,
