@@ -257,7 +257,7 @@ func exportOf(who access.Caller, x schema.Export) export {
 	if q := r.Query; q != nil {
 		e.Query = &exportedQuery{
 			exportedRange{q.From.UTC(), q.To.UTC()}, q.Granularity, q.Zone.String(),
-			append([]schema.Dimension{}, q.GroupBy...), q.Filters, q.Top, q.OrderBy,
+			append([]schema.Dimension{}, q.GroupBy...), filtersOf(q), q.Top, q.OrderBy,
 		}
 	}
 	for _, f := range x.Files {
@@ -288,4 +288,12 @@ func sendExport(c *fiber.Ctx, status int, value any) error {
 	c.Status(status).Set(fiber.HeaderCacheControl, "no-store")
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	return c.Send(body)
+}
+
+// filtersOf returns the filters of a query, never nil.
+func filtersOf(q *schema.UsageQuery) map[schema.Dimension][]string {
+	if q.Filters == nil {
+		return map[schema.Dimension][]string{}
+	}
+	return q.Filters
 }
