@@ -12,8 +12,8 @@ import (
 
 // TestEventsAreFoundByTheirPlaces: an event is found by what event_places says, whichever agent it
 // was moved to; and just as well where places were not noted, all of them or some. Without the
-// search, and with one only for events of which nothing is found, the cases "none" and "some" fail:
-// the moved event then begins with its third revision, the voided one is as it was.
+// search, "none" and "some" failed: nothing was found, or one revision of three. With a search only
+// for what is not found at all, "some" failed: the moved event began with its third revision.
 func TestEventsAreFoundByTheirPlaces(t *testing.T) {
 	t.Parallel()
 	db, q := open(t)

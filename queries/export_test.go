@@ -37,7 +37,16 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(usageRecord.places, EventParams{Organization: id, Event: event}),
 		asked(usageRecord.search, EventParams{Organization: id, Event: event}),
 		asked(correctionReasons, correctionReasonsParams{id, []uint64{1}}),
-		asked(usageRecords, UsageRecordsParams{Organization: id, Limit: 100}),
+		asked(usageRecords, recordsPage{
+			UsageRecordsParams{Organization: id, Limit: 100},
+			recordsWindow{from: from.Truncate(time.Hour), to: from.Truncate(time.Hour).Add(time.Hour)},
+		}),
+		asked(usageRecordsHours, recordsPage{
+			UsageRecordsParams: UsageRecordsParams{Organization: id, Limit: 100},
+		}),
+		asked(usageRecordsDays, recordsPage{
+			UsageRecordsParams: UsageRecordsParams{Organization: id, User: id, Limit: 100},
+		}),
 		asked(billableRequests, BillableRequestsParams{
 			Organization: id, User: id, From: from, To: to, Limit: 100,
 		}),

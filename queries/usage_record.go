@@ -76,17 +76,88 @@ type UsageRecordsParams struct {
 	Limit        uint64
 }
 
-var usageRecords = ask("usage_records", func(p UsageRecordsParams) []any {
+// recordsPage asks for a part of a page, in the hours of a window.
+type recordsPage struct {
+	UsageRecordsParams
+	window recordsWindow
+}
+
+// recordsWindow is a range of whole hours, and how many records come before it.
+type recordsWindow struct {
+	from, to time.Time
+	before   uint64
+}
+
+var usageRecords = ask("usage_records", func(p recordsPage) []any {
 	return []any{
 		id("organization", p.Organization),
 		id("user", p.User),
+		second("from", p.window.from),
+		second("to", p.window.to),
 		number("offset", p.Offset),
 		number("limit", p.Limit),
 		id("corrections_node", schema.CorrectionsNode(p.Organization)),
 	}
 }, intoUsageRecord)
 
-// UsageRecords returns records in their current revisions, ordered by time, then id.
-func (q *Queries) UsageRecords(ctx context.Context, p UsageRecordsParams) ([]UsageRecord, error) {
-	return collect(ctx, q.conn, usageRecords, p)
+func intoRecordsWindow(w *recordsWindow) []any { return []any{&w.from, &w.to, &w.before} }
+
+// The windows of a page: in the rollups a record is a measurement, and there are as many rows of an
+// organization's hours in a year as there may be records in a minute.
+var (
+	usageRecordsHours = ask("usage_records_hours", func(p recordsPage) []any {
+		return []any{
+			id("organization", p.Organization), second("after", p.window.to),
+			number("offset", p.Offset), number("limit", p.Limit),
+		}
+	}, intoRecordsWindow)
+	usageRecordsDays = ask("usage_records_days", func(p recordsPage) []any {
+		return []any{
+			id("organization", p.Organization), id("user", p.User), second("after", p.window.to),
+			number("offset", p.Offset), number("limit", p.Limit),
+		}
+	}, intoRecordsWindow)
+)
+
+// recordsMax bounds where a page begins and how long it is: no organization has so many records.
+const recordsMax = 1 << 60
+
+// UsageRecords returns records in their current revisions, ordered by time, then id. A page costs
+// what its own hours hold, for one user its days, wherever it begins. Until copies that two nodes
+// accepted are swept, they may count among the records before a page.
+func (q *Queries) UsageRecords(
+	ctx context.Context, p UsageRecordsParams,
+) (all []UsageRecord, _ error) {
+	if p.Offset > recordsMax {
+		return nil, nil
+	}
+	p.Limit = min(p.Limit, recordsMax)
+	page := recordsPage{UsageRecordsParams: p}
+	page.window.to = earliest
+	windows := usageRecordsHours
+	if p.User != uuid.Nil {
+		windows = usageRecordsDays
+	}
+	seen := make(map[uuid.UUID]bool)
+	for page.Limit > 0 {
+		window, ok, err := first(ctx, q.conn, windows, page)
+		if err != nil || !ok {
+			return all, err
+		}
+		page.window = window
+		page.Offset -= window.before
+		found, err := collect(ctx, q.conn, usageRecords, page)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			if !seen[r.ID] {
+				seen[r.ID] = true
+				all = append(all, r)
+				page.Limit--
+			}
+		}
+		page.Offset = 0 // whatever lies before this window's end is passed
+	}
+	return all, nil
 }

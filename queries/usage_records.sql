@@ -1,5 +1,7 @@
--- A page of an organization's counts of units, in current revisions, by time and id: of one user
--- unless user is the zero id. An event that two nodes accepted is there once.
+-- Records [offset, offset + limit) of those in [from, to), which starts and ends at an hour: an
+-- organization's counts of units in their current revisions, by time and id, of one user unless
+-- user is the zero id. An event that two nodes accepted is there once. Of the ledger only the
+-- quarter hours of the agents that have such counts are read.
 SELECT
     event_id,
     user_id,
@@ -12,6 +14,19 @@ SELECT
     revision
 FROM usage_events
 WHERE organization_id = {organization:UUID}
+  AND event_time >= {from:DateTime('UTC')}
+  AND event_time < {to:DateTime('UTC')}
+  AND (agent_id, toStartOfFifteenMinutes(toDateTime(event_time, 'UTC'))) IN
+  (
+      SELECT
+          agent_id,
+          slot
+      FROM agent_usage_15m
+      WHERE organization_id = {organization:UUID}
+        AND slot >= {from:DateTime('UTC')}
+        AND slot < {to:DateTime('UTC')}
+        AND usage_type = 'UNITS'
+  )
   AND usage_type = 'UNITS'
   AND entry = 'record'
   AND (user_id = {user:UUID} OR {user:UUID} = toUUID('00000000-0000-0000-0000-000000000000'))
@@ -22,6 +37,8 @@ WHERE organization_id = {organization:UUID}
           revision
       FROM usage_events
       WHERE organization_id = {organization:UUID}
+        AND event_time >= {from:DateTime('UTC')}
+        AND event_time < {to:DateTime('UTC')}
         AND usage_type = 'UNITS'
         AND entry = 'reversal'
         AND node = {corrections_node:UUID}
@@ -33,6 +50,8 @@ WHERE organization_id = {organization:UUID}
           sequence
       FROM usage_events
       WHERE organization_id = {organization:UUID}
+        AND event_time >= {from:DateTime('UTC')}
+        AND event_time < {to:DateTime('UTC')}
         AND usage_type = 'UNITS'
         AND entry = 'reversal'
         AND node != {corrections_node:UUID}
