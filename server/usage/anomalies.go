@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 	"github.com/meterhouse/meterhouse/server/access"
 )
 
@@ -54,7 +55,9 @@ func (d *api) anomalies(c *fiber.Ctx) error {
 	}
 	limit := p.Limit
 	p.Limit++ // one more tells whether there are more
-	found, err := d.door.Usage.Anomalies(c.UserContext(), p)
+	ctx, cancel := dialect.Reading(c)
+	defer cancel()
+	found, err := d.door.Usage.Anomalies(ctx, p)
 	if err != nil {
 		return err
 	}

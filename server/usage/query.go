@@ -88,7 +88,9 @@ func (d *api) send(c *fiber.Ctx, p params, q schema.UsageQuery) error {
 	}
 	tag := ""
 	if c.Method() == fiber.MethodGet { // no other's answers are kept
-		version, err := d.door.Usage.Version(c.UserContext(), q)
+		ctx, cancel := dialect.Reading(c)
+		version, err := d.door.Usage.Version(ctx, q)
+		cancel()
 		if err != nil {
 			return err
 		}
