@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
-	"github.com/meterhouse/meterhouse/server/dialect"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // The range of anomalies, when none is asked for, and at most; and how many of them.
