@@ -69,7 +69,7 @@ func runBenchRead(ctx context.Context, con console, c *benchConfig) error {
 	if c.reads.trackerToken == "" {
 		c.reads.trackerToken = con.getenv("LOADTEST_TRACKER_TOKEN")
 	}
-	c.engine.connections = max(c.engine.connections, c.reads.dashboards)
+	c.engine.connections = max(c.engine.connections, engineAtOnce+1)
 	e, err := c.engine.resolve(con, c.target.allowRemote)
 	if err != nil {
 		return err

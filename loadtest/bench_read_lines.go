@@ -19,6 +19,7 @@ const (
 	dashboardRest = 250 * time.Millisecond // between two questions of a dashboard beside heavy ones
 	apiInstant    = "2006-01-02T15:04:05.999999Z"
 	pageLimit     = 100
+	engineAtOnce  = 8 // questions: more of them make the engine answer fewer a second
 )
 
 // ratioOf returns how many times the other's median ours is; 0 without one.
@@ -91,7 +92,7 @@ func (b *readBench) dashboards(ctx context.Context) error {
 	l := &readLine{
 		name: fmt.Sprintf("%d dashboards over %d agents", b.config.reads.dashboards,
 			len(b.subject.agents)),
-		reference: "engine, the same questions",
+		reference: fmt.Sprintf("engine, the same questions, %d at once", engineAtOnce),
 	}
 	stored, acked := b.storedProbe(), b.ackedProbe()
 	var ours, others []float64
@@ -109,7 +110,7 @@ func (b *readBench) dashboards(ctx context.Context) error {
 		if err := b.rest(ctx); err != nil {
 			return err
 		}
-		rate, err = crowd(ctx, &l.other, b.config.reads.dashboards, b.config.duration, 0,
+		rate, err = crowd(ctx, &l.other, engineAtOnce, b.config.duration, 0,
 			func(ctx context.Context, _, _ int) error { return b.askEngine(ctx, from) })
 		if err != nil {
 			return err

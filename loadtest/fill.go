@@ -21,9 +21,11 @@ var fillSQL string
 const (
 	fillEventsMax = 2_000_000_000
 	fillRowsMax   = 8 << 20 // of a slice's block, which nothing may split
-	// Slices before the last event that is there are inserted again, under their tokens: what a
-	// killed fill left half done is completed, and nothing counts twice.
-	fillAgain = 4
+	fillAtOnceMax = 8
+	// So many slices before the last event that is there are inserted again, under their tokens: what
+	// a killed fill left half done is completed, whichever of its inserts it was, and nothing counts
+	// twice.
+	fillAgain = 2 * fillAtOnceMax
 )
 
 // A fillConfig is what the flags of "loadtest fill" say.
@@ -95,7 +97,7 @@ func (c *fillConfig) validate() error {
 	}{
 		{"events", c.events, 1, fillEventsMax},
 		{"batch", c.batch, 1, 2_000_000},
-		{"connections", c.connections, 1, 64},
+		{"connections", c.connections, 1, fillAtOnceMax},
 		{"organizations", c.organizations, 1, 250},
 		{"agents", c.agents, c.organizations, 1_000_000},
 		{"users", c.users, c.organizations, 10_000_000},
@@ -199,7 +201,7 @@ func (f *filler) insert(ctx context.Context, there int64) (int64, error) {
 		next++
 	}
 	if there < int64(f.config.events) || next < len(slices) {
-		next = max(next-fillAgain-f.config.connections, 0)
+		next = max(next-fillAgain, 0)
 	}
 	slices = slices[next:]
 	ctx, fail := context.WithCancelCause(ctx)
