@@ -263,7 +263,7 @@ func many(i int) []any {
 
 // TestMemoryIsBounded: what is held does not grow with the rows.
 func TestMemoryIsBounded(t *testing.T) {
-	const rows, heapMax = 4 * groupRows, 64 << 20
+	const rows, heapMax = 4 * groupRows, 6 << 20
 	for _, format := range formats {
 		if held := heapOf(t, format, rows); held > heapMax {
 			t.Errorf("%s: %d MiB are held", format, held>>20)
