@@ -159,7 +159,7 @@ func (p params) anomaliesRange(now time.Time) (from, to time.Time, err error) {
 	if to, err = p.instant("to", time.UTC); err != nil {
 		return from, to, err
 	}
-	if to.IsZero() {
+	if _, given := p.get("to"); !given {
 		to = over
 	} else if whole := to.Truncate(time.Hour); whole.Before(to) {
 		to = whole.Add(time.Hour)
@@ -167,7 +167,7 @@ func (p params) anomaliesRange(now time.Time) (from, to time.Time, err error) {
 	if from, err = p.instant("from", time.UTC); err != nil {
 		return from, to, err
 	}
-	if from.IsZero() {
+	if _, given := p.get("from"); !given {
 		from = to.Add(-anomaliesDefault)
 	}
 	from = from.Truncate(time.Hour)
