@@ -180,9 +180,8 @@ func within(member string, err error) error {
 		return err
 	}
 	inside := *known
-	inside.Field = member
-	if known.Field != "" {
-		inside.Field += "." + known.Field
+	if inside.Field = member + "." + known.Field; known.Field == "" {
+		inside.Field, inside.Message = member, "must be an object"
 	}
 	return &inside
 }
