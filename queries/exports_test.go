@@ -233,3 +233,30 @@ func toBucket(t *testing.T, q *queries.Queries, p queries.ExportEventsParams) {
 		t.Errorf("to a bucket that is not there: %v", err)
 	}
 }
+
+// TestExportedEventsStream: the ledger's order is the export's, so that a part is not sorted in
+// memory. With event_time before agent_id in export_events.sql it is read in no order, and sorted.
+func TestExportedEventsStream(t *testing.T) {
+	t.Parallel()
+	db, q := open(t)
+	var b queries.EventBatch
+	b.Append(&schema.Event{
+		Organization: named("acme"), ID: named("event"), Entry: schema.Record,
+		Agent: named("agent"), Time: at(t, "2026-01-01T00:00:00Z"),
+		Measurements: []schema.Measurement{{UsageType: "INPUT", Quantity: quantity(t, "1")}},
+	}, named("node"), 1)
+	if err := q.InsertEvents(t.Context(), "t", &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range queries.AllAsked(named("acme"), at(t, "2025-12-01T00:00:00Z"),
+		at(t, "2026-02-01T00:00:00Z")) {
+		if a.Name != "export_events" {
+			continue
+		}
+		plan := strings.Join(db.Strings("EXPLAIN actions = 1 "+a.Text, a.Args...), "\n")
+		if !strings.Contains(plan, ": InOrder") ||
+			!strings.Contains(plan, "Prefix sort description") {
+			t.Errorf("the plan is\n%s", plan)
+		}
+	}
+}

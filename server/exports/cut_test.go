@@ -1,6 +1,11 @@
 package exports_test
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +13,26 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/exports"
 )
+
+// TestColumnsAreDocumented ties the columns to the table of docs/exports.md.
+func TestColumnsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "exports.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "| column | |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var documented, want []string
+	for _, match := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(table, -1) {
+		documented = append(documented, match[1])
+	}
+	for _, c := range exports.EventColumns {
+		want = append(want, c.Name)
+	}
+	if !slices.Equal(documented, want) {
+		t.Errorf("documented are %v, want %v", documented, want)
+	}
+}
 
 func instant(t *testing.T, text string) time.Time {
 	t.Helper()

@@ -18,6 +18,9 @@ var (
 	CutQuery  = cutQuery
 )
 
+// EventColumns are those of the ledger's exports.
+var EventColumns = eventColumns
+
 // SetCreate replaces what creates the files of parts, before any is made.
 func (e *Exporter) SetCreate(create func(name string) (File, error)) { e.create = create }
 

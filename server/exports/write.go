@@ -148,9 +148,9 @@ func (j *job) rows(
 	}
 	asked := *j.request.Query
 	asked.From, asked.To = from, to
-	return q.Usage(ctx, asked, func(r schema.UsageRow) error {
+	return queries.Narrow(q.Usage(ctx, asked, func(r schema.UsageRow) error {
 		return each(tabular.AppendUsage(values, asked, r))
-	})
+	}))
 }
 
 // uploadMax bounds a part that is held on its way to a bucket.

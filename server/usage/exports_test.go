@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +170,7 @@ func TestExports(t *testing.T) {
 		key...); r.Status != http.StatusConflict {
 		t.Errorf("the same key for another export: %v", r)
 	}
+	t.Run("docs", func(t *testing.T) { admin.documented(t) })
 	t.Run("bad", func(t *testing.T) { admin.bad(t) })
 	if r := member.do("POST", "/v1/exports", strings.Replace(events, "{", `{"destination": "x", `,
 		1)); r.Status != http.StatusForbidden {
@@ -210,6 +213,22 @@ func (s saver) queryExports(t *testing.T) {
 	if got := s.file(x); answer.Status != 200 || !bytes.Equal(got, answer.Body) ||
 		x.Progress.Rows != 3 {
 		t.Errorf("saved:\n%sanswered:\n%s", got, answer.Body)
+	}
+}
+
+// documented sends the requests of docs/exports.md.
+func (s saver) documented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "exports.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```json\n")[1:]
+	for _, block := range blocks {
+		body, _, _ := strings.Cut(block, "```")
+		s.done(s.ask(body))
+	}
+	if len(blocks) != 2 {
+		t.Errorf("%d examples", len(blocks))
 	}
 }
 
