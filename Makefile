@@ -65,6 +65,13 @@ chaos-billing: engine ## report to a Stripe that misbehaves, SEEDS times from SE
 bench: build ## measure writes against their references; prints a table for docs/benchmarks.md
 	@loadtest/bench.sh
 
+DATA ?= data/reads
+EVENTS ?= 100M
+
+.PHONY: bench-read
+bench-read: build ## fill DATA with EVENTS, once, and measure reads; prints a table for docs/benchmarks.md
+	@loadtest/bench_read.sh $(DATA) $(EVENTS)
+
 .PHONY: clean
 clean: ## remove what was built, not the data
 	rm -rf bin engine/node_modules

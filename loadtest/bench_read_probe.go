@@ -17,9 +17,9 @@ const (
 	probeReads = 20 * time.Millisecond
 )
 
-// A probe writes events of one token of a usage type that nothing else has, one after the other, and
-// watches an agent's usage for them: an answer that lacks one which was there before the question is
-// as old as that is long ago.
+// A probe writes events of one token of a usage type that nothing else has, one after the other,
+// and watches an agent's usage for them: an answer that lacks one which was there before the
+// question is as old as that is long ago.
 type probe struct {
 	name      string
 	usageType string

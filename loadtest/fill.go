@@ -308,10 +308,14 @@ func (p *fillPlan) parameters() url.Values {
 			prices, billed = append(prices, price), append(billed, price*13/10)
 		}
 	}
+	tracker := 1
+	if len(p.organizations) == 1 {
+		tracker = math.MaxUint8 // no organization's number
+	}
 	return url.Values{
 		"param_seed":               {strconv.FormatUint(p.config.seed, 10)},
 		"param_node":               {p.node},
-		"param_tracker":            {strconv.Itoa(min(1, len(p.organizations)-1))},
+		"param_tracker":            {strconv.Itoa(tracker)},
 		"param_spoken_model":       {strconv.Itoa(spokenModel)},
 		"param_organization_of":    {listOf(organizationOf)},
 		"param_agents_first":       {listOf(agentsFirst)},

@@ -1,7 +1,7 @@
 -- One slice of a year of usage, made of nothing but the numbers of its events: the same numbers and
--- parameters give the same rows on every machine. Every choice is a hash of the event's number;
--- what differs from one agent to the next (its people, its model, how long its texts are) is a hash
--- of the agent's. A rank is exp2(u * log2(n + 1)) of an even u, which is Zipf's law with exponent 1.
+-- parameters give the same rows on every machine. Every choice is a hash of the event's number; what
+-- differs from one agent to the next (its people, its model, how long its texts are) is a hash of the
+-- agent's. A rank is exp2(u * log2(n + 1)) of an even u, which is Zipf's law with exponent 1.
 INSERT INTO usage_events
 (
     organization_id,

@@ -142,8 +142,8 @@ func wantPlausible(t *testing.T, db *schematest.Database) {
 		"OR event_time >= '2026-05-23')", "true"), 0, 0)
 }
 
-// The ids are made twice, in Go for the catalog and in SQL for the events. Seen to fail: without the
-// constant that intHash64 starts with, which made the catalog one of nobody's agents.
+// The ids are made twice, in Go for the catalog and in SQL for the events. Seen to fail: without
+// the constant that intHash64 starts with, which made the catalog one of nobody's agents.
 func wantNamed(t *testing.T, db *schematest.Database, catalog string) {
 	text, err := os.ReadFile(catalog)
 	if err != nil {
