@@ -1,9 +1,18 @@
 package tabular
 
 import (
+	"context"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/schema/schematest"
@@ -51,4 +60,85 @@ func TestTheEngineReadsThem(t *testing.T) {
 			t.Errorf("%s:\n%s\nwant\n%s", format, got, w)
 		}
 	}
+}
+
+// BenchmarkEngine is what ADR 11 compares BenchmarkWrite with: a million rows like its own, written
+// by the engine.
+func BenchmarkEngine(b *testing.B) {
+	db := schematest.NewEmpty(b)
+	if len(db.Options.Addr) == 0 || db.Options.Protocol.String() != "http" {
+		b.Log("not the embedded engine: it has no HTTP interface to ask")
+		return
+	}
+	for _, format := range []string{"JSONEachRow", "CSVWithNames", "Parquet", "ArrowStream"} {
+		b.Run(format, func(b *testing.B) {
+			for b.Loop() {
+				const rows = 1_000_000
+				before, bytes := peak(b, true), int64(0)
+				cpu := processorTime(b)
+				bytes = ask(b, db, fmt.Sprintf(`SELECT toDateTime64(intDiv(number, 1000) * 900, 6, 'UTC')
+					AS time, concat('model-', toString(number %% 997)) AS model,
+					toDecimal128(number * 2654435761 %% 1000003, 6) AS quantity,
+					toInt64(number %% 100) AS events, toDecimal128(quantity, 12) / 1000000 AS cost,
+					false AS other FROM numbers(%d) SETTINGS max_threads = 1 FORMAT %s`, rows, format))
+				b.ReportMetric(float64(peak(b, false)-before)/1024, "MiB-peak")
+				b.ReportMetric(float64(bytes>>20), "MiB-written")
+				b.ReportMetric((processorTime(b) - cpu).Seconds(), "cpu-s")
+			}
+		})
+	}
+}
+
+func ask(b *testing.B, db *schematest.Database, query string) int64 {
+	b.Helper()
+	request, err := http.NewRequest("POST", "http://"+db.Options.Addr[0]+"/", strings.NewReader(query))
+	if err != nil {
+		b.Fatal(err)
+	}
+	request.SetBasicAuth(db.Options.Auth.Username, db.Options.Auth.Password)
+	client := http.DefaultClient
+	if dial := db.Options.DialContext; dial != nil {
+		client = &http.Client{Transport: &http.Transport{DialContext: func(
+			ctx context.Context, _, address string) (net.Conn, error) {
+			return dial(ctx, address)
+		}}}
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	n, err := io.Copy(io.Discard, answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		b.Fatalf("%s: %d bytes, %v", answer.Status, n, err)
+	}
+	return n
+}
+
+// peak returns the most memory the process has had, in KiB, from now on if it is reset.
+func peak(b *testing.B, reset bool) int64 {
+	b.Helper()
+	if reset {
+		_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // else the peak is of all time
+	}
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(text), "VmHWM:")
+	number, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -306,9 +306,10 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(string(format), func(b *testing.B) {
 			for b.Loop() {
 				const rows = 1_000_000
+				cpu := processorTime(b)
 				held := heapOf(b, format, rows)
+				b.ReportMetric((processorTime(b) - cpu).Seconds(), "cpu-s")
 				b.ReportMetric(float64(held>>20), "MiB-held")
-				b.ReportMetric(float64(rows*b.N)/b.Elapsed().Seconds(), "rows/s")
 			}
 		})
 	}
