@@ -32,6 +32,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
+	"github.com/meterhouse/meterhouse/server/retention"
 )
 
 // patience is what a test waits for before it calls something hanging.
@@ -160,15 +161,13 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	saved := exports.New(exports.Config{
-		Dir: filepath.Join(t.TempDir(), "exports"), Queries: c.Queries, Node: n.ingest.Node(),
-		Now: c.Now, Logger: logger, Metrics: n.Metrics, Buckets: c.Buckets,
-		Look: time.Hour, // what is asked for is made at once
-	})
-	saved.Start()
-	t.Cleanup(saved.Stop)
+	saved := newExporter(t, c, n, logger)
 	s, err := server.New(server.Config{
-		Exports:   saved,
+		Exports: saved,
+		Erasures: retention.NewEraser(retention.EraserConfig{
+			Queries: c.Queries, Directory: h.directory, Flush: n.ingest.Flush, Exports: saved,
+			Now: c.Now, Logger: logger,
+		}),
 		Directory: h.directory, Ingest: n.ingest, Corrections: corrector, Queries: c.Queries,
 		Reports: reporter, Logger: logger, Metrics: n.Metrics, Now: c.Now,
 	})
@@ -191,6 +190,20 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 		}
 	})
 	return n
+}
+
+// newExporter returns a running maker of exports, with a folder of its own.
+func newExporter(
+	t testing.TB, c NodeConfig, n *Node, logger *slog.Logger,
+) *exports.Exporter {
+	saved := exports.New(exports.Config{
+		Dir: filepath.Join(t.TempDir(), "exports"), Queries: c.Queries, Node: n.ingest.Node(),
+		Now: c.Now, Logger: logger, Metrics: n.Metrics, Buckets: c.Buckets,
+		Look: time.Hour, // what is asked for is made at once
+	})
+	saved.Start()
+	t.Cleanup(saved.Stop)
+	return saved
 }
 
 // newReporter returns a reporter whose Stripe is not there.
