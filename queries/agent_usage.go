@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
@@ -40,7 +41,24 @@ var agentUsage = ask("agent_usage", func(p AgentUsageParams) []any {
 		moment("tail_from", slotTo),
 		moment("to", p.To),
 	}
-}, func(r *AgentUsageRow) []any { return []any{&r.UsageType, &r.LogInsights, &r.Quantity} })
+}, intoAgentUsage).with(oneThread)
+
+var agentUsageQuarters = ask("agent_usage_quarters", func(p AgentUsageParams) []any {
+	return []any{
+		id("organization", p.Organization),
+		id("agent", p.Agent),
+		text("log_insights", schema.LogInsights),
+		second("slot_from", p.From),
+		second("slot_to", p.To),
+	}
+}, intoAgentUsage).with(oneThread)
+
+func intoAgentUsage(r *AgentUsageRow) []any {
+	return []any{&r.UsageType, &r.LogInsights, &r.Quantity}
+}
+
+// oneThread is for what reads few granules: handing them to several threads takes longer.
+var oneThread = clickhouse.Settings{"max_threads": 1}
 
 // AgentUsage returns what an agent used, ordered by usage type. A usage type whose every
 // measurement was taken back is absent.
@@ -48,6 +66,9 @@ func (q *Queries) AgentUsage(ctx context.Context, p AgentUsageParams) ([]AgentUs
 	p.From, p.To = storable(p.From), storable(p.To)
 	if !p.From.Before(p.To) {
 		return nil, nil
+	}
+	if p.From.Equal(p.From.Truncate(quarter)) && p.To.Equal(p.To.Truncate(quarter)) {
+		return collect(ctx, q.conn, agentUsageQuarters, p)
 	}
 	return collect(ctx, q.conn, agentUsage, p)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
@@ -57,11 +56,7 @@ func askByID(places, search string, into func(*entryRow) []any) byID {
 	bind := func(p EventParams) []any {
 		return []any{id("organization", p.Organization), id("event", p.Event)}
 	}
-	// A second thread would be asked for one granule.
-	return byID{
-		ask(places, bind, into).with(clickhouse.Settings{"max_threads": 1}),
-		ask(search, bind, into),
-	}
+	return byID{ask(places, bind, into).with(oneThread), ask(search, bind, into)}
 }
 
 var eventEntries = askByID("event_entries", "event_entries_search", intoEntry)

@@ -31,6 +31,9 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 	event := uuid.NewSHA1(uuid.NameSpaceURL, []byte("event 1 3")) // one there is
 	all := []Asked{
 		asked(agentUsage, AgentUsageParams{Organization: id, Agent: id, From: from, To: to}),
+		asked(agentUsageQuarters, AgentUsageParams{
+			Organization: id, Agent: id, From: from.Truncate(quarter), To: to.Truncate(quarter),
+		}),
 		asked(agentFirstEvent, AgentFirstEventParams{Organization: id, Agent: id}),
 		asked(eventEntries.places, EventParams{Organization: id, Event: event}),
 		asked(eventEntries.search, EventParams{Organization: id, Event: event}),

@@ -17,8 +17,8 @@ import (
 
 // TestPagesAreTheWholeCutUp compares pages with what a plain list says: of records at the same and
 // at distant times, among other usage, amended, voided, and accepted by two nodes and swept. When
-// what comes before a page's hours was not taken off its offset, when its last hour was left out,
-// and when only the hours' first quarters were read, it failed.
+// what comes before a page's hours was not taken off its offset, when of the last of its hours only
+// the first quarter was read, and when no reversal was looked for, it failed.
 func TestPagesAreTheWholeCutUp(t *testing.T) {
 	t.Parallel()
 	_, q := open(t)
