@@ -11,8 +11,8 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// What a part of an export may take. Nobody waits for it, and everybody else comes first: it has one
-// thread, and as the ledger's order is its own it holds little.
+// What a part of an export may take. Nobody waits for it, and everybody else comes first: it has
+// one thread, and as the ledger's order is its own it holds little.
 const (
 	exportMemory  = 1 << 30
 	exportPerPart = 10 * time.Minute

@@ -21,8 +21,8 @@ import (
 	"github.com/meterhouse/meterhouse/server/exports"
 )
 
-// exportsConfig is what exports may take here, and where else they may go. A bucket and its key have
-// no flag: others on the machine may see a command line.
+// exportsConfig is what exports may take here, and where else they may go. A bucket and its key
+// have no flag: others on the machine may see a command line.
 type exportsConfig struct {
 	bytesMax int64
 	buckets  map[string]exports.Bucket

@@ -23,7 +23,8 @@ func TestColumnsAreDocumented(t *testing.T) {
 	_, table, _ := strings.Cut(string(text), "| column | |")
 	table, _, _ = strings.Cut(table, "\n\n")
 	var documented, want []string
-	for _, match := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(table, -1) {
+	name := regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|")
+	for _, match := range name.FindAllStringSubmatch(table, -1) {
 		documented = append(documented, match[1])
 	}
 	for _, c := range exports.EventColumns {
@@ -43,8 +44,8 @@ func instant(t *testing.T, text string) time.Time {
 	return at
 }
 
-// TestCutQuery: parts are cut where buckets begin, and only where the rows of the parts put together
-// are those of the whole.
+// TestCutQuery: parts are cut where buckets begin, and only where the rows of the parts put
+// together are those of the whole.
 func TestCutQuery(t *testing.T) {
 	f := func(granularity schema.Granularity, zone, from, to string, top int, want ...string) {
 		t.Helper()

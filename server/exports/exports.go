@@ -1,9 +1,9 @@
 // Package exports makes saved exports in the background, part by part, so that one that was cut off
 // goes on where it was.
 //
-//	Create ─► row, queued ─► a node's turn takes it: running, under a lease ─┬─► done ─► expired
-//	                                                                         └─► failed
-//	part:  rows ─► file.part ─► fsync ─► rename ─► fsync of the folder ─► noted in export_parts
+//	Create ─► queued ─► a node's turn takes it: running, under a lease ─┬─► done ─► expired
+//	                                                                    └─► failed
+//	part: rows ─► file.part ─► fsync ─► rename ─► fsync of the folder ─► export_parts
 //
 // Every change of an export is the next version of its row, which one writer has: a job whose row
 // went on without it was cancelled, or taken over by another node, and ends.
@@ -313,7 +313,7 @@ func (e *Exporter) sweep(rows []queries.Export, now time.Time) {
 	if idle { // what jobs count is exact while they write, and of files that are gone only here
 		e.used.Store(usedBytes(e.cfg.Dir))
 	}
-	e.metrics.kept.Set(float64(e.used.Load()))
+	e.metrics.keeps(e.used.Load())
 }
 
 func (e *Exporter) log(message string, row queries.Export, err error) {

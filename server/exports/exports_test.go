@@ -151,7 +151,8 @@ func TestGoesOnWhereItWas(t *testing.T) {
 		t.Fatalf("%d parts are noted", x.PartsDone)
 	}
 	for _, name := range []string{"part-00002.ndjson.part", "part-00003.ndjson", "stray"} {
-		if err := os.WriteFile(filepath.Join(dir, x.ID.String(), name), []byte("{"), 0o600); err != nil {
+		half := filepath.Join(dir, x.ID.String(), name)
+		if err := os.WriteFile(half, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -168,10 +169,11 @@ func TestGoesOnWhereItWas(t *testing.T) {
 	x = h.expect(again, x.ID, schema.ExportDone)
 	h.whole(again, x)
 	// Without the look at export_parts in run the first part is made again.
-	if want := []string{"part-00002.ndjson.part", "part-00003.ndjson.part"}; !slices.Equal(made, want) {
+	want := []string{"part-00002.ndjson.part", "part-00003.ndjson.part"}
+	if !slices.Equal(made, want) {
 		t.Errorf("made %v, want %v", made, want)
 	}
-	want := []string{"part-00001.ndjson", "part-00002.ndjson", "part-00003.ndjson"}
+	want = []string{"part-00001.ndjson", "part-00002.ndjson", "part-00003.ndjson"}
 	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("the folder has %v", got)
 	}
@@ -208,8 +210,8 @@ func TestLostFileIsMadeAgain(t *testing.T) {
 	h.whole(e, h.expect(e, x.ID, schema.ExportDone))
 }
 
-// TestAnotherNodeTakesOver once a node was not heard of for its lease, and not before. The first one
-// then ends its job, and what it has goes.
+// TestAnotherNodeTakesOver once a node was not heard of for its lease, and not before. The first
+// one then ends its job, and what it has goes.
 func TestAnotherNodeTakesOver(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -305,7 +307,9 @@ func TestNoRoom(t *testing.T) {
 	f := func(format schema.ExportFormat, bytesMax int64, err error, want string) {
 		t.Helper()
 		dir := folder(t)
-		e := h.node(fmt.Sprint(format, want), dir, func(c *exports.Config) { c.BytesMax = bytesMax })
+		e := h.node(fmt.Sprint(format, want), dir, func(c *exports.Config) {
+			c.BytesMax = bytesMax
+		})
 		e.SetCreate(func(name string) (exports.File, error) {
 			f, cannot := exports.CreateFile(name)
 			if err != nil {
@@ -331,8 +335,8 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// TestTriesAgainAndGivesUp: a failure that nobody knows is tried again, later each time, and told in
-// the end.
+// TestTriesAgainAndGivesUp: a failure that nobody knows is tried again, later each time, and told
+// in the end.
 func TestTriesAgainAndGivesUp(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
@@ -349,7 +353,8 @@ func TestTriesAgainAndGivesUp(t *testing.T) {
 		h.pass(time.Minute)
 	}
 	x = h.expect(e, x.ID, schema.ExportFailed)
-	if tries != 8 || strings.Contains(x.Detail, "cause") || !strings.Contains(h.log.String(), "cause") {
+	if tries != 8 || strings.Contains(x.Detail, "cause") ||
+		!strings.Contains(h.log.String(), "cause") {
 		t.Errorf("%d tries, told %q", tries, x.Detail)
 	}
 }
@@ -383,8 +388,8 @@ func TestOneAtATime(t *testing.T) {
 	h.expect(e, second.ID, schema.ExportDone)
 }
 
-// TestKeysAndLimits: the same key is the same export, and another one's if it asks another thing; and
-// so many are kept.
+// TestKeysAndLimits: the same key is the same export, and another one's if it asks another thing;
+// and so many are kept.
 func TestKeysAndLimits(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -214,8 +214,10 @@ func (h *house) sum(e *exports.Exporter, x schema.Export) (sum schema.Quantity, 
 // whole fails the test unless an export's files are all of the usage.
 func (h *house) whole(e *exports.Exporter, x schema.Export) {
 	h.t.Helper()
-	if sum, rows := h.sum(e, x); sum != schema.WholeQuantity(total) || rows != 301 || x.Rows != 301 {
-		h.t.Errorf("the files have %d rows of %v, told %d, want 301 of %d", rows, sum, x.Rows, total)
+	sum, rows := h.sum(e, x)
+	if sum != schema.WholeQuantity(total) || rows != 301 || x.Rows != 301 {
+		h.t.Errorf("the files have %d rows of %v, told %d, want 301 of %d",
+			rows, sum, x.Rows, total)
 	}
 }
 

@@ -99,7 +99,7 @@ func (j *job) run(ctx context.Context) error {
 		if err := e.cfg.Queries.InsertExportPart(ctx, part); err != nil {
 			return err
 		}
-		e.metrics.bytes.Add(float64(part.Bytes))
+		e.metrics.wrote(part.Bytes)
 	}
 	return nil
 }
@@ -148,8 +148,8 @@ type retry struct {
 	until    time.Time
 }
 
-// failuresMax is how often an export is tried that fails for no reason we know, and retryMax how long
-// the last wait is.
+// failuresMax is how often an export is tried that fails for no reason we know, and retryMax how
+// long the last wait is.
 const (
 	failuresMax = 8
 	retryMax    = time.Minute

@@ -34,3 +34,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	r.MustRegister(m.running, m.ended, m.bytes, m.kept)
 	return m
 }
+
+func (m *metrics) wrote(bytes uint64) { m.bytes.Add(float64(bytes)) }
+
+func (m *metrics) keeps(bytes int64) { m.kept.Set(float64(bytes)) }

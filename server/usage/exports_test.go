@@ -69,10 +69,10 @@ func (s saver) done(path string) exported {
 		r := s.do("GET", path, "")
 		x := s.read(r)
 		switch {
-		case r.Status != http.StatusOK || x.State != "queued" && x.State != "running" && x.State != "done":
-			s.t.Fatalf("%s: %v", path, r)
-		case x.State == "done":
+		case r.Status == http.StatusOK && x.State == "done":
 			return x
+		case r.Status != http.StatusOK || x.State != "queued" && x.State != "running":
+			s.t.Fatalf("%s: %v", path, r)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -180,7 +180,8 @@ func TestExports(t *testing.T) {
 
 // ranges downloads a file in pieces.
 func (s saver) ranges(t *testing.T, url string, content []byte) {
-	tag := `"` + hex.EncodeToString(func() []byte { h := sha256.Sum256(content); return h[:] }()) + `"`
+	sum := sha256.Sum256(content)
+	tag := `"` + hex.EncodeToString(sum[:]) + `"`
 	f := func(want int, body []byte, header ...string) {
 		t.Helper()
 		r := s.do("GET", url, "", header...)

@@ -227,7 +227,8 @@ type exportProgress struct {
 	Bytes     int64 `json:"bytes"`
 }
 
-// exportedFile has a url, unless it is an object in a bucket; and a hash, unless the engine wrote it.
+// exportedFile has a url, unless it is an object in a bucket, and a hash, unless the engine wrote
+// it.
 type exportedFile struct {
 	Name   string `json:"name"`
 	URL    string `json:"url,omitempty"`
