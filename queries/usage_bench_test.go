@@ -19,7 +19,7 @@ func BenchmarkUsage(b *testing.B) {
 		for i := range events {
 			e := &events[i]
 			e.Organization, e.ID = named("acme"), named(fmt.Sprint(round, i))
-			e.Time = start.Add(time.Duration(2*i+round) * 365 * 24 * time.Hour / (2 * benchRows))
+			e.Time = start.Add(time.Duration(2*i+round) * (365 * 24 * time.Hour / (2 * benchRows)))
 		}
 		if err := q.InsertEvents(b.Context(), fmt.Sprint(round), batchOf(events)); err != nil {
 			b.Fatal(err)
