@@ -43,6 +43,7 @@ func (n *node) startRetention(metrics prometheus.Registerer) {
 		Queries:   n.database.queries,
 		Directory: n.directory,
 		Flush:     n.ingest.Flush,
+		Exports:   n.exports,
 		Mine:      n.ingest.Eldest,
 		Now:       time.Now,
 		Logger:    n.logger,

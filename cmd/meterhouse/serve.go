@@ -136,12 +136,12 @@ func (n *node) start(ctx context.Context) error {
 	})
 	n.corrector.Start()
 	n.startVerify(metrics)
-	n.startRetention(metrics)
 	if err := n.startReports(metrics); err != nil {
 		return err
 	}
 	n.exports = n.newExports(metrics)
 	n.exports.Start()
+	n.startRetention(metrics)
 	if n.server, err = server.New(server.Config{
 		Directory:   n.directory,
 		Ingest:      n.ingest,

@@ -119,8 +119,8 @@ func (w *world) use(p *person) {
 }
 
 // TestErasureLeavesNothing erases people, crashes at each step, goes on, and looks into every column
-// of every table. Without the step that erases the catalog's record catalog_audit.before and others
-// were named; without the merge, consumption_daily.user_id.
+// of every table. Without the merge of the rollups the rows that come to nothing were found again and
+// again, and no erasure was done.
 func TestErasureLeavesNothing(t *testing.T) {
 	t.Parallel()
 	steps := []string{
@@ -210,7 +210,6 @@ func (p *person) check(t *testing.T, w *world, done schema.Erasure) {
 }
 
 // TestErasureOfWhatComesLate erases a person of whom a log still has usage, which is stored later.
-// Without the hourly look the ledger named the person.
 func TestErasureOfWhatComesLate(t *testing.T) {
 	t.Parallel()
 	c, all := people("late", "back")
