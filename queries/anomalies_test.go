@@ -67,6 +67,14 @@ var rhythms = map[string]rhythm{
 		}
 		return 9_000 + random.Int64N(2_000)
 	},
+	// Around the clock, and at three at night, in one night of ten, twelve times as much.
+	"nightly": func(n int, random *rand.Rand) int64 {
+		usual := 9_000 + random.Int64N(2_000)
+		if n%24 == 3 && random.IntN(10) == 0 {
+			return 12 * usual
+		}
+		return usual
+	},
 	// One an hour, and once four.
 	"sessions": func(n int, _ *rand.Rand) int64 { return map[bool]int64{false: 1, true: 4}[n == 1900] },
 	// Since the ninth week, ten times as much on Mondays.
@@ -100,7 +108,11 @@ const (
 // TestAnomaliesAreFound is twelve weeks of agents with habits, each week asked for: what is outside
 // them is found, and nothing else; what a correction takes back is not there any more.
 //
-// MUTATIONS
+// Seen to fail, with a line of the question changed: without any_change "flaky" is named 14 times
+// in four weeks, without clock_change "nightly" three times; with "expected + 5" made "expected"
+// so is "sessions"; with 0.001 for 0.1 a score is another one. Before the weeks were asked for
+// together also: with the hours of the young bounded by their median "mondays" had all its Mondays
+// named, and with reversals left out the last check failed.
 func TestAnomaliesAreFound(t *testing.T) {
 	t.Parallel()
 	_, q := open(t)
@@ -139,28 +151,20 @@ func TestAnomaliesAreFound(t *testing.T) {
 		mendedBurst   = "mended 1905 INPUT 100000 10000 8 2217"
 	)
 	all := schema.AnomaliesParams{Organization: named("acme"), Limit: 100}
-	for n := range 12 {
-		var want []string
-		switch n {
-		case 9:
-			want = []string{newerBurst}
-		case 10:
-			want = []string{officeBurst}
-		case 11:
-			want = []string{mendedBurst, "office 1881 INPUT 0 9667.5 8 -1607"}
-		}
-		check(all, n*week, (n+1)*week, want...)
-	}
-	check(all, 8*week, 12*week, mendedBurst, officeSilence, officeBurst)
+	check(all, 0, 4*week)
+	check(all, 4*week, 8*week)
+	check(all, 8*week, 9*week)
+	check(all, 9*week, 10*week, newerBurst)
+	check(all, 10*week, 12*week, mendedBurst, officeSilence, officeBurst)
 	check(all, burst, silence, officeBurst)
 
 	one, other, first := all, all, all
 	one.Agent = named("office")
-	check(one, 8*week, 12*week, officeSilence, officeBurst)
+	check(one, 10*week, 12*week, officeSilence, officeBurst)
 	other.Organization = named("globex")
-	check(other, 8*week, 12*week)
+	check(other, 10*week, 12*week)
 	first.Limit = 1
-	check(first, 8*week, 12*week, mendedBurst)
+	check(first, 10*week, 12*week, mendedBurst)
 	check(all, 12*week, 8*week)
 
 	b.Reset()
@@ -169,7 +173,7 @@ func TestAnomaliesAreFound(t *testing.T) {
 	if err := q.InsertEvents(t.Context(), "taken back", &b); err != nil {
 		t.Fatal(err)
 	}
-	check(all, 8*week, 12*week, officeSilence, officeBurst)
+	check(all, 10*week, 12*week, officeSilence, officeBurst)
 }
 
 func less(a, b schema.Quantity) bool { return a.Add(b.Neg()).Sign() < 0 }
