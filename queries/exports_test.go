@@ -59,7 +59,7 @@ func TestFirstWriterOfAVersionHasIt(t *testing.T) {
 	save(e, e)
 	other := e
 	other.Writer = named("two")
-	save(other, e) // with claimSettings("") in SaveExport: the second writer's row
+	save(other, e) // without the token in SaveExport: the second writer's row
 	save(e, e)
 	next := other
 	next.Version, next.State, next.Node = 2, schema.ExportDone, named("node")

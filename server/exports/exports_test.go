@@ -226,7 +226,8 @@ func TestAnotherNodeTakesOver(t *testing.T) {
 	a.Turn(t.Context()) // renews the lease
 	h.pass(45 * time.Second)
 	b.Turn(t.Context())
-	if r := b.Running(); len(r) > 0 { // with LeaseUntil left out of mayTake: it is taken
+	if r := b.Running(); len(r) > 0 { // with LeaseUntil left out of mayTake it is
+		close(disk.open)
 		t.Fatal("taken over while its node was heard of")
 	}
 	h.pass(16 * time.Second)
@@ -268,7 +269,7 @@ func TestCancel(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		if i == 1 {
-			a.Turn(t.Context()) // looks, and learns it: without endAllBut the export is made
+			a.Turn(t.Context()) // looks, and learns it
 		}
 		close(disk.open)
 		if err := <-canceled; err != nil {

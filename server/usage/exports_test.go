@@ -127,7 +127,7 @@ func TestExports(t *testing.T) {
 	}
 	foreign := as(h.Globex.Admin)
 	for _, path := range []string{of, x.Files[0].URL} {
-		f(member, "GET", path, 404) // the organization's; with By alone in maySee …
+		f(member, "GET", path, 404) // the organization's
 		f(foreign, "GET", path, 404)
 		f(foreign, "GET", path+"?organization_id="+h.Acme.ID.String(), 404)
 		f(root, "GET", path, 200)
