@@ -31,8 +31,8 @@ func ParseZone(name string) (*time.Location, bool) {
 	return zone, true
 }
 
-// DayStart returns the first moment of a day on the clock of a zone: where clocks skip midnight, the
-// moment they do, and of two midnights the first. A day that a zone skipped starts when the next
+// DayStart returns the first moment of a day on the clock of a zone: where clocks skip midnight,
+// the moment they do, and of two midnights the first. A day that a zone skipped starts when the next
 // one does. month and day may be out of their range, as time.Date's.
 func DayStart(year int, month time.Month, day int, zone *time.Location) time.Time {
 	const offsetMax = 26 * time.Hour // more than any there was

@@ -29,7 +29,8 @@ func isFilter(name string) bool {
 	return ok && slices.Contains(schema.Dimensions(), schema.Dimension(dimension))
 }
 
-// isKnown reports whether a parameter is one of those known, which have filterPrefix for all filters.
+// isKnown reports whether a parameter is one of those known, which have filterPrefix for all of the
+// filters.
 func isKnown(name string, known []string) bool {
 	if isFilter(name) {
 		name = filterPrefix
@@ -39,8 +40,8 @@ func isKnown(name string, known []string) bool {
 	return slices.Contains(known, name)
 }
 
-// readParams reads the parameters of a URL: those that are known, each once, but a filter as often as
-// it has values. What is not known is refused: a filter that is passed over would show what
+// readParams reads the parameters of a URL: those that are known, each once, but a filter as often
+// as it has values. What is not known is refused: a filter that is passed over would show what
 // was not asked for.
 func readParams(c *fiber.Ctx, known ...string) (params, error) {
 	p := make(params)
