@@ -23,7 +23,8 @@ import (
 const analystsPage = "../docs/analysts.md"
 
 // worked is a question of the page, its SQL and the answer the page gives.
-var worked = regexp.MustCompile("(?s)### (\\d+)\\. ([^\n]+)\n.*?```sql\n(.*?)```\n```text\n(.*?)```")
+var worked = regexp.MustCompile(
+	"(?s)### (\\d+)\\. ([^\n]+)\n.*?```sql\n(.*?)```\n```text\n(.*?)```")
 
 // TestAnalystsPage is about docs/analysts.md, as it is written.
 func TestAnalystsPage(t *testing.T) {
@@ -207,14 +208,14 @@ var partitions = map[string]bool{
 	"consumption_daily": true, "consumption_monthly": true, "report_outcomes": true,
 }
 
-// checkSetup: the engine here has no users, so that the statements are only parsed. What they name is
+// checkSetup: the engine here has no users: the statements are only parsed. What they name is
 // checked against the schema instead: whatever of an organization's is granted has a policy in each
 // list of policies, and whatever a view reads is granted too, because views read with the rights of
 // whoever asks. What policies do to these views was looked at by hand, with policies in an engine's
 // configuration.
 //
 // Seen to fail: without report_carries in an organization's list of policies, without the grant on
-// dimensions, and with usage_daily made SQL SECURITY NONE.
+// dimensions. A usage_daily with SQL SECURITY NONE was refused by the engine's migration here.
 func checkSetup(t *testing.T, db *schematest.Database, page string) {
 	granted := map[string]bool{}
 	var policies []string
@@ -238,7 +239,7 @@ func checkSetup(t *testing.T, db *schematest.Database, page string) {
 		t.Fatalf("%d grants, %d lists of policies: this test looks at the wrong page, or credentials",
 			len(granted), len(policies))
 	}
-	const byID = "organizations users" // whose policies are statements of their own for an organization
+	const byID = "organizations users" // have statements of their own for an organization
 	for table := range granted {
 		kind := db.Strings(`SELECT if(engine = 'View', 'view', 'table'),
 			if(create_table_query LIKE '%SQL SECURITY DEFINER%' OR

@@ -76,7 +76,9 @@ var rhythms = map[string]rhythm{
 		return usual
 	},
 	// One an hour, and once four.
-	"sessions": func(n int, _ *rand.Rand) int64 { return map[bool]int64{false: 1, true: 4}[n == 1900] },
+	"sessions": func(n int, _ *rand.Rand) int64 {
+		return map[bool]int64{false: 1, true: 4}[n == 1900]
+	},
 	// Since the ninth week, ten times as much on Mondays.
 	"mondays": func(n int, random *rand.Rand) int64 {
 		switch {
@@ -196,7 +198,7 @@ func anomalyLines(found []schema.Anomaly, start time.Time) []string {
 	return lines
 }
 
-// hourOf returns an event of what an agent used in an hour; without measurements if that is nothing.
+// hourOf returns an event of what an agent used in an hour, without measurements for nothing.
 func hourOf(agent, id string, start time.Time, n int, amount int64) schema.Event {
 	e := schema.Event{
 		Organization: named("acme"), Agent: named(agent), ID: named(fmt.Sprint(agent, id, n)),
