@@ -40,9 +40,9 @@ func startsOf(
 	return starts
 }
 
-// TestBuckets has the zones and dates that are not as one thinks. Seen failing in a copy:
-//   - with firstInstant returning time.Date's midnight: skipped midnights and Apia's skipped day;
-//   - without the check that a bucket ends after from: St John's replayed minute.
+// TestBuckets has the zones and dates that are not as one thinks. Seen failing in a copy: with
+// time.Date's midnight in place of firstInstant, where there is no midnight, and with runs a second
+// late, everywhere.
 func TestBuckets(t *testing.T) {
 	t.Parallel()
 	f := func(zone, from, to string, g schema.Granularity, want ...string) {
@@ -129,7 +129,7 @@ func TestRunsAreFew(t *testing.T) {
 }
 
 // TestBucketsAreTheClocks compares with walking back minute by minute. Seen failing in a copy when
-// a run after a change of the offset starts a second late, and when hours ignore the offset.
+// hours ignore the offset, and when all months are as long as the first.
 func TestBucketsAreTheClocks(t *testing.T) {
 	t.Parallel()
 	seed := *seedFlag

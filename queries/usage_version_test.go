@@ -7,8 +7,8 @@ import (
 	"github.com/meterhouse/meterhouse/schema"
 )
 
-// TestUsageVersionIsTheAnswers. Seen failing in a copy: with max(data_version) alone after the
-// merge, and without it after the mutation.
+// TestUsageVersionIsTheAnswers inserts, merges, changes and drops. Seen failing in a copy: a merge
+// changed it with max(data_version) alone, a mutation did not without the version.
 func TestUsageVersionIsTheAnswers(t *testing.T) {
 	t.Parallel()
 	db, q := open(t)
