@@ -77,7 +77,8 @@ func (w *world) places(needles []string) []string {
 	for table, names := range columns {
 		counts := make([]string, len(names))
 		for i, name := range names {
-			counts[i] = fmt.Sprintf("if(countIf(multiSearchAny(toString(%s), needles)) > 0, '%s.%s ', '')",
+			counts[i] = fmt.Sprintf(
+				"if(countIf(multiSearchAny(toString(%s), needles)) > 0, '%s.%s ', '')",
 				name, table, name)
 		}
 		found = append(found, strings.Fields(w.db.Strings(fmt.Sprintf(

@@ -1,6 +1,6 @@
 // Package retention removes what organizations keep no longer, and replaces what identifies people
-// who are to be forgotten. Both note what they are about to do before they do it, do it in steps that
-// may be done again, and are gone on with by any node after a crash; `verify` proves both.
+// who are to be forgotten. Both note what they are about to do before they do it, do it in steps
+// that may be done again, and are gone on with by any node after a crash; `verify` proves both.
 package retention
 
 import (
