@@ -2,7 +2,7 @@
 -- that hour of the week: docs/anomalies.md says how that is found. since is 56 days before from, n
 -- counts the hours from there: n % 24 is an hour of the day, n - 168 the same hour a week before.
 -- Hours without usage have no row: lists of peers are filled up with zeros. Statistics are floats
--- on the scale x = log(quantity + pad); quantities are decimals from end to end.
+-- on the scale x = log(quantity + pad), quantities are decimals from end to end.
 WITH
     56 * 24 AS past,
     intDiv(toUnixTimestamp({to:DateTime('UTC')}) - toUnixTimestamp({since:DateTime('UTC')}), 3600)

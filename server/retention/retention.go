@@ -266,7 +266,7 @@ func (k *Keeper) remove(
 		return nil, err
 	}
 	for _, r := range removed {
-		k.metrics.removed.Add(float64(r.Events))
+		k.metrics.gone(r.Events)
 		k.cfg.Logger.Info("a month was removed", "organization", r.Organization,
 			"month", r.Month.Format("2006-01"), "events", r.Events)
 	}

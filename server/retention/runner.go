@@ -51,7 +51,7 @@ func (e *Eraser) GoOn(ctx context.Context, sweep bool) error {
 			failed = err
 		}
 	}
-	e.metrics.open.Set(float64(open))
+	e.metrics.under(open)
 	return failed
 }
 
