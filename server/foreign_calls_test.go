@@ -3,6 +3,7 @@ package server_test
 import (
 	"fmt"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -14,7 +15,7 @@ import (
 
 // calls are all that somebody else could try with each route on what is Acme's. {token} is where
 // the credential goes that is in no header.
-func calls(h *dialecttest.Harness) map[string][]call {
+func calls(t *testing.T, h *dialecttest.Harness) map[string][]call {
 	all := make(map[string][]call)
 	publishedCalls(h.Acme, all)
 	trackerCalls(h.Acme, all)
@@ -22,6 +23,7 @@ func calls(h *dialecttest.Harness) map[string][]call {
 	catalogCalls(h, h.Acme, h.Globex, all)
 	personCalls(h.Acme, h.Globex, all)
 	reportCalls(h.Acme, all)
+	usageCalls(t, h, h.Acme, all)
 	return all
 }
 

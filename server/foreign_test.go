@@ -31,7 +31,7 @@ type call struct {
 // it could be used to reach somebody else's.
 func TestForeignCredentials(t *testing.T) {
 	h := dialecttest.New(t)
-	w := &walker{Harness: h, owner: h.Acme, calls: calls(h)}
+	w := &walker{Harness: h, owner: h.Acme, calls: calls(t, h)}
 	w.strangers = append(h.Globex.Secrets(), tokens(t, h)...)
 	for _, key := range []string{"-key", "-posted"} {
 		h.Events(t, h.Acme, `{"id":"`+w.owner.Mark+key+`","usage":{"UNITS":1}}`)

@@ -198,7 +198,7 @@ func newExporter(
 ) *exports.Exporter {
 	saved := exports.New(exports.Config{
 		Dir: filepath.Join(t.TempDir(), "exports"), Queries: c.Queries, Node: n.ingest.Node(),
-		Now: c.Now, Logger: logger, Metrics: n.Metrics, Buckets: c.Buckets,
+		Now: time.Now, Logger: logger, Metrics: n.Metrics, Buckets: c.Buckets,
 		Look: time.Hour, // what is asked for is made at once
 	})
 	saved.Start()
