@@ -13,9 +13,13 @@ import (
 	"github.com/meterhouse/meterhouse/server/share"
 )
 
-// keepAnswers is how old an answer may be for the next one who asks the same. What is recorded is
-// visible within a second; half of it is the batcher's.
-const keepAnswers = 500 * time.Millisecond
+// keepAnswers is how old an answer may be for the next one who asks the same: no answer is staler
+// than a second, its way to the client included. From refreshAnswers on a dashboards' question that
+// is asked again is asked anew beside, so that its askers rarely wait, and rarely see its age.
+const (
+	keepAnswers    = 900 * time.Millisecond
+	refreshAnswers = 400 * time.Millisecond
+)
 
 // Bounds of the answers that are kept.
 const (
@@ -33,7 +37,7 @@ type reads struct {
 func newReads(now func() time.Time, metrics *readMetrics) *reads {
 	return &reads{
 		group: share.New(share.Config{
-			Now: now, Keep: keepAnswers, Timeout: questionTimeout,
+			Now: now, Keep: keepAnswers, Refresh: refreshAnswers, Timeout: questionTimeout,
 			EntriesMax: answersMax, BytesMax: answerBytesMax, Observe: metrics.joined,
 		}),
 		metrics: metrics,

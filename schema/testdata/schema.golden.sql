@@ -17,7 +17,7 @@ CREATE TABLE agent_usage_15m
 ENGINE = SummingMergeTree((quantity, provider_cost, billed_cost, events, measurements, unpriced))
 PARTITION BY toYYYYMM(slot)
 ORDER BY (organization_id, agent_id, slot, usage_type, service, model, chargeable)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1
 
 CREATE MATERIALIZED VIEW agent_usage_15m_view TO agent_usage_15m
 (
@@ -89,7 +89,7 @@ CREATE TABLE billable_hourly
 ENGINE = SummingMergeTree((quantity, provider_cost, billed_cost, events, measurements, unpriced))
 PARTITION BY toYYYYMM(hour)
 ORDER BY (organization_id, hour, usage_type, model, chargeable)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1
 
 CREATE MATERIALIZED VIEW billable_hourly_view TO billable_hourly
 (
@@ -171,7 +171,7 @@ CREATE TABLE consumption_daily
 ENGINE = SummingMergeTree((quantity, provider_cost, billed_cost, events, measurements, unpriced))
 PARTITION BY toYYYYMM(day)
 ORDER BY (organization_id, agent_id, day, user_id, usage_type, dimension_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1
 
 CREATE MATERIALIZED VIEW consumption_daily_view TO consumption_daily
 (
@@ -228,7 +228,7 @@ CREATE TABLE consumption_monthly
 ENGINE = SummingMergeTree((quantity, provider_cost, billed_cost, events, measurements, unpriced))
 PARTITION BY toYear(month)
 ORDER BY (organization_id, agent_id, month, user_id, usage_type, dimension_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1
 
 CREATE MATERIALIZED VIEW consumption_monthly_view TO consumption_monthly
 (
@@ -1354,7 +1354,7 @@ CREATE TABLE usage_events
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(event_time)
 ORDER BY (organization_id, agent_id, event_time, event_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, min_age_to_force_merge_seconds = 86400, min_age_to_force_merge_on_partition_only = 1
 
 CREATE VIEW usage_hourly
 (

@@ -18,6 +18,9 @@ type Config struct {
 	// Keep is how old, counted from the start of its question, an answer may be for the next one
 	// who asks the same. A question that has run for longer is joined by nobody.
 	Keep time.Duration
+	// Refresh is the age from which on an answer that is asked for is asked anew beside: whoever asks
+	// gets the older one at once, until Keep. Zero: never. It is for Do.
+	Refresh time.Duration
 	// Timeout is how long a question may take.
 	Timeout time.Duration
 	// EntriesMax and BytesMax bound the answers that are kept.
@@ -55,11 +58,17 @@ type Group struct {
 	found map[uuid.UUID]map[Question]*Flight // what may be joined, by organization
 	kept  []*Flight                          // those of found that have ended, in that order
 	bytes int                                // of kept
+	// What is asked anew while an older answer is found, by organization. It is found when it ends,
+	// unless it was taken from here: by Renew, or because the older one went.
+	anew map[uuid.UUID]map[Question]*Flight
 }
 
 // New returns a Group without any answers.
 func New(c Config) *Group {
-	return &Group{cfg: c, found: make(map[uuid.UUID]map[Question]*Flight)}
+	return &Group{
+		cfg: c, found: make(map[uuid.UUID]map[Question]*Flight),
+		anew: make(map[uuid.UUID]map[Question]*Flight),
+	}
 }
 
 // Flight is one question, and its answer when it has ended.
@@ -89,14 +98,19 @@ func Do[V any](
 	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	f, first := g.Join(q)
-	if first {
+	start := func(f *Flight) {
 		asking, cancel := context.WithTimeout(context.Background(), g.cfg.Timeout)
 		f.run(cancel)
 		go func() {
 			defer cancel()
 			f.ask(func() (any, int, error) { return ask(asking) })
 		}()
+	}
+	f, first := g.Join(q)
+	if first {
+		start(f)
+	} else if next := g.refresh(f); next != nil {
+		start(next)
 	}
 	value, err := f.Wait(ctx)
 	if err != nil {
@@ -132,6 +146,9 @@ func (g *Group) Join(q Question) (f *Flight, first bool) {
 	defer g.mu.Unlock()
 	g.purge()
 	f = g.found[q.Organization][q]
+	if next := g.anew[q.Organization][q]; next != nil && (f == nil || !g.fresh(f)) {
+		f = next
+	}
 	how := Asked
 	if f != nil && g.fresh(f) {
 		how = Shared
@@ -151,6 +168,38 @@ func (g *Group) Join(q Question) (f *Flight, first bool) {
 	}
 	g.cfg.Observe(q.Kind, how)
 	return f, how == Asked
+}
+
+// refresh returns a flight that asks a found answer's question anew, for the caller to start; nil
+// when the answer is young, or somebody does so already.
+func (g *Group) refresh(f *Flight) *Flight {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := f.question
+	if g.cfg.Refresh == 0 || !f.ended || g.found[q.Organization][q] != f ||
+		g.cfg.Now().Sub(f.started) < g.cfg.Refresh || g.anew[q.Organization][q] != nil {
+		return nil
+	}
+	next := &Flight{group: g, question: q, done: make(chan struct{}), waiting: 1}
+	if g.anew[q.Organization] == nil {
+		g.anew[q.Organization] = make(map[Question]*Flight)
+	}
+	g.anew[q.Organization][q] = next
+	return next
+}
+
+// dropAnew makes a question that is asked anew not to be found when it ends, and reports whether it
+// would have been.
+func (g *Group) dropAnew(f *Flight) bool {
+	all := g.anew[f.question.Organization]
+	if all[f.question] != f {
+		return false
+	}
+	delete(all, f.question)
+	if len(all) == 0 {
+		delete(g.anew, f.question.Organization)
+	}
+	return true
 }
 
 // fresh reports whether a flight may be joined: its question has not begun, or just has.
@@ -196,6 +245,9 @@ func (f *Flight) End(value any, bytes int, err error) {
 	}
 	f.ended, f.value, f.err, f.bytes = true, value, err, bytes
 	close(f.done)
+	if g.dropAnew(f) {
+		g.replace(f)
+	}
 	if err != nil || f.started.IsZero() || !g.fresh(f) || bytes > g.cfg.BytesMax {
 		g.forget(f)
 		return
@@ -203,6 +255,21 @@ func (f *Flight) End(value any, bytes int, err error) {
 	g.kept = append(g.kept, f)
 	g.bytes += bytes
 	g.purge() // it too, when it was forgotten: what it says may be outdated
+}
+
+// replace makes a flight the one that is found for its question, if it may be and is newer.
+func (g *Group) replace(f *Flight) {
+	q := f.question
+	if old := g.found[q.Organization][q]; old != nil {
+		if f.err != nil || old.started.IsZero() || !old.started.Before(f.started) {
+			return
+		}
+		g.forget(old)
+	}
+	if g.found[q.Organization] == nil {
+		g.found[q.Organization] = make(map[Question]*Flight)
+	}
+	g.found[q.Organization][q] = f
 }
 
 // Renew makes every read of an organization's usage that comes from now on ask anew, and those of
@@ -214,6 +281,7 @@ func (g *Group) Renew(organization uuid.UUID) {
 		for _, f := range g.found[id] {
 			g.forget(f)
 		}
+		delete(g.anew, id)
 	}
 }
 
@@ -223,6 +291,9 @@ func (g *Group) Forget(q Question) {
 	defer g.mu.Unlock()
 	if f := g.found[q.Organization][q]; f != nil {
 		g.forget(f)
+	}
+	if f := g.anew[q.Organization][q]; f != nil {
+		g.dropAnew(f)
 	}
 }
 

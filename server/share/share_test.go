@@ -88,6 +88,76 @@ func TestAnswersAgeFromTheStart(t *testing.T) {
 	})
 }
 
+// refreshing is a group whose answers are asked anew beside from 200 ms on.
+func refreshing(takes time.Duration) *group {
+	g := newGroup(takes)
+	g.cfg.Refresh = 200 * time.Millisecond
+	return g
+}
+
+// TestAnswersAreAskedAnewBeside: nobody waits for what is asked often, and nobody gets what is older
+// than Keep. Without refresh the read at 320 ms gets the first answer, and the one at 520 ms waits.
+func TestAnswersAreAskedAnewBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := refreshing(100 * time.Millisecond)
+		began := time.Now()
+		at := func(moment time.Duration, want int64, waits time.Duration) {
+			t.Helper()
+			time.Sleep(time.Until(began.Add(moment)))
+			asked := time.Now()
+			g.answer(t, "a", want)
+			if took := time.Since(asked); took != waits {
+				t.Errorf("at %v: took %v, want %v", moment, took, waits)
+			}
+		}
+		const ms = time.Millisecond
+		at(0, 1, 100*ms)
+		at(190*ms, 1, 0) // young
+		at(210*ms, 1, 0) // asks the second beside
+		at(250*ms, 1, 0) // which is under way
+		at(320*ms, 2, 0)
+		at(520*ms, 2, 0) // asks the third
+		at(1600*ms, 4, 100*ms)
+	})
+}
+
+// TestRenewedReadsDoNotGetWhatWasAskedAnew: a question from before a promise is not found after it.
+// With Renew leaving anew alone, the last read gets the second answer.
+func TestRenewedReadsDoNotGetWhatWasAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := refreshing(100 * time.Millisecond)
+		g.answer(t, "a", 1)
+		time.Sleep(200 * time.Millisecond)
+		g.answer(t, "a", 1)
+		synctest.Wait()
+		g.Renew(acme)
+		time.Sleep(150 * time.Millisecond)
+		g.answer(t, "a", 3)
+	})
+}
+
+// TestAnOldAnswerIsNotWaitedForTwice: whoever comes when the older answer is too old joins the
+// question that is asked anew, and its error leaves nothing behind.
+func TestAnOldAnswerIsNotWaitedForTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := refreshing(0)
+		g.answer(t, "a", 1)
+		g.takes = 300 * time.Millisecond
+		time.Sleep(400 * time.Millisecond)
+		g.answer(t, "a", 1)
+		time.Sleep(200 * time.Millisecond)
+		g.answer(t, "a", 2)
+		g.fails = errors.New("no")
+		time.Sleep(300 * time.Millisecond)
+		if _, err := g.read(t.Context(), acme, "a"); err == nil {
+			t.Error("an answer is kept for ever")
+		}
+		if len(g.anew)+len(g.found) > 0 {
+			t.Errorf("%d and %d flights are left", len(g.anew), len(g.found))
+		}
+	})
+}
+
 // TestOldQuestionsAreNotJoined: who asks long after a question began gets a newer answer. With
 // fresh asking only whether it has ended, both get the first.
 func TestOldQuestionsAreNotJoined(t *testing.T) {

@@ -1,0 +1,3 @@
+ALTER TABLE agent_usage_15m RESET SETTING
+    min_age_to_force_merge_seconds,
+    min_age_to_force_merge_on_partition_only

@@ -1,0 +1,3 @@
+ALTER TABLE consumption_monthly RESET SETTING
+    min_age_to_force_merge_seconds,
+    min_age_to_force_merge_on_partition_only

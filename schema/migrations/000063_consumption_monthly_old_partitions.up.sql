@@ -1,0 +1,4 @@
+-- A year that nothing is written to for a day becomes one part, as migration 59 says.
+ALTER TABLE consumption_monthly MODIFY SETTING
+    min_age_to_force_merge_seconds = 86400,
+    min_age_to_force_merge_on_partition_only = 1
