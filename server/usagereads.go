@@ -124,8 +124,9 @@ func (u *usageReads) Version(ctx context.Context, q schema.UsageQuery) (string, 
 	ours := question(versionReads, q)
 	return read(ctx, u.reads, versionReads, q.Organization, ours.Key,
 		func(ctx context.Context) (string, int, error) {
-			u.reads.group.Forget(question(usageQueryReads, q))
 			version, err := u.queries.UsageVersion(ctx, q)
+			// Not before: somebody else's answer may come in between.
+			u.reads.group.Forget(question(usageQueryReads, q))
 			return version, rowBytes, err
 		})
 }

@@ -186,8 +186,8 @@ func TestVersionsAreNotNewerThanAnswers(t *testing.T) {
 		time.Sleep(time.Second / 10)
 		f("1", 1)
 		time.Sleep(time.Second / 10)
-		a.answer(t, schema.UsageQuery{}, 1, 1) // 400 ms old
-		time.Sleep(time.Second / 10)           // the version is 500, the answer as well
+		a.answer(t, schema.UsageQuery{}, 1, 1)
+		time.Sleep(keepAnswers)
 		f("2", 2)
 		time.Sleep(time.Second / 4)
 		a.reads.group.Renew(analyst)
