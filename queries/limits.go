@@ -35,6 +35,14 @@ func analystSettings() clickhouse.Settings {
 	}
 }
 
+// hourSettings returns the settings of a question that only hours answer: they are few, however
+// large the organization, so that nobody else waits long for the cores that it takes.
+func hourSettings() clickhouse.Settings {
+	s := analystSettings()
+	s["max_threads"] = min(runtime.GOMAXPROCS(0), 4)
+	return s
+}
+
 // ownTime hides a deadline from clickhouse-go, which would replace a question's own
 // max_execution_time by what is left until then, and five seconds. The context ends as before.
 type ownTime struct{ context.Context }

@@ -51,7 +51,7 @@ var (
 	usageOf = [usageSources]question[usageParams, usageCell]{
 		fromMonths:   askUsage("usage_month", fromMonths),
 		fromDays:     askUsage("usage_day", fromDays),
-		fromHours:    askUsage("usage_hour", fromHours),
+		fromHours:    askUsage("usage_hour", fromHours).with(hourSettings()),
 		fromQuarters: askUsage("usage_quarter", fromQuarters),
 		fromLedger:   askUsage("usage_event", fromLedger),
 	}
