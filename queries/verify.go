@@ -252,13 +252,60 @@ type PlacesDefect struct {
 	Lacking uint64
 }
 
-var verifyPlaces = ask("verify_places", bindDays, func(d *PlacesDefect) []any {
-	return []any{&d.Day, &d.Lacking}
-})
+type placesParams struct {
+	VerifyParams
+	part, parts uint64
+}
 
-// VerifyPlaces returns the days of which event_places lacks places, the first 1,000.
+var verifyPlaces = ask("verify_places", func(p placesParams) []any {
+	return append(bindDays(p.VerifyParams), number("part", p.part), number("parts", p.parts))
+}, func(d *PlacesDefect) []any { return []any{&d.Day, &d.Lacking} })
+
+// monthSize is how many rows the ledger has of a month.
+type monthSize struct {
+	month time.Time
+	rows  uint64
+}
+
+var verifyMonthSizes = ask("verify_month_sizes", func(p VerifyParams) []any {
+	from, to := p.days()
+	return []any{day("from", from), day("to", to)}
+}, func(m *monthSize) []any { return []any{&m.month, &m.rows} })
+
+// VerifyPlaces returns the days of which event_places lacks places. It asks month by month, and of
+// large months in parts, so that its memory does not grow with the ledger.
 func (q *Queries) VerifyPlaces(ctx context.Context, p VerifyParams) ([]PlacesDefect, error) {
-	return collect(ctx, q.conn, verifyPlaces.with(p.settings()), p)
+	months, err := collect(ctx, q.conn, verifyMonthSizes.with(p.settings()), p)
+	if err != nil {
+		return nil, err
+	}
+	lacking := make(map[time.Time]uint64)
+	for _, m := range months {
+		of := p
+		if of.From.Before(m.month) {
+			of.From = m.month
+		}
+		if end := m.month.AddDate(0, 1, 0); of.To.IsZero() || end.Before(of.To) {
+			of.To = end
+		}
+		parts := m.rows/rowsOfPart + 1
+		for part := range parts {
+			found, err := collect(ctx, q.conn, verifyPlaces.with(p.settings()),
+				placesParams{of, part, parts})
+			if err != nil {
+				return nil, err
+			}
+			for _, d := range found {
+				lacking[d.Day] += d.Lacking
+			}
+		}
+	}
+	var all []PlacesDefect
+	for day, n := range lacking {
+		all = append(all, PlacesDefect{day, n})
+	}
+	slices.SortFunc(all, func(a, b PlacesDefect) int { return a.Day.Compare(b.Day) })
+	return all, nil
 }
 
 var verifyDays = ask("verify_days", func(since time.Time) []any {
