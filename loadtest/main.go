@@ -46,6 +46,7 @@ usage: loadtest COMMAND [flags]
   replay   send a trace of real requests as events, then read every sum back
   bench    measure writes as ratios to references measured in the same run
   fill     write a year of usage straight into the engine's tables
+  demo     fill the demo catalog's organization with usage to look at
   bare     the reference server of bench: reads a body and answers 201
   help     this page; "loadtest help COMMAND" lists a command's flags
 
@@ -91,6 +92,8 @@ func dispatch(ctx context.Context, con console, args []string) error {
 		return runBench(ctx, con, args[1:])
 	case "fill":
 		return runFill(ctx, con, args[1:])
+	case "demo":
+		return runDemo(ctx, con, args[1:])
 	case "bare":
 		return runBare(ctx, con, args[1:])
 	case "help", "-h", "-help", "--help":
