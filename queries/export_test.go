@@ -155,6 +155,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(exportParts, ExportPartsParams{Organization: id, Exports: []uuid.UUID{id}}),
 		asked(exportHours, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(exportEvents, ExportEventsParams{Organization: id, From: from, To: to}),
+		asked(consoleKeys, none{}),
 	}
 	all = append(all, usageAsked(id, from, to)...)
 	for _, r := range rebuilds {
@@ -174,6 +175,7 @@ func AllInserted() []string {
 		insertReportLeases, insertStripePeriods, insertStripeWebhooks, insertReportCarries,
 		insertStripeComparisons)
 	names = append(names, insertExports, insertExportParts)
+	names = append(names, insertConsoleKeys)
 	names = append(names, exportEventsS3, exportObject, exportUpload) // of a store that is elsewhere
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)

@@ -153,6 +153,17 @@ ENGINE = MergeTree
 ORDER BY version
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE TABLE console_keys
+(
+    `id` UUID,
+    `secret` String COMMENT '32 bytes of AES-256-GCM',
+    `created_at` DateTime64(6, 'UTC')
+)
+ENGINE = MergeTree
+ORDER BY (created_at, id)
+TTL toDateTime(created_at) + toIntervalDay(91)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE consumption_daily
 (
     `organization_id` UUID,

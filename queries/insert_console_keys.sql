@@ -1,0 +1,7 @@
+-- A key of the console's sessions.
+INSERT INTO console_keys
+(
+    id,
+    secret,
+    created_at
+)
