@@ -2,6 +2,8 @@ package server
 
 import (
 	"errors"
+	"io"
+	"net/http"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -19,6 +21,22 @@ func (s *Server) mountOperations() {
 		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{})))
 	s.app.Get("/openapi.json", s.document)
 	s.app.Get("/docs", s.page)
+}
+
+// Operations returns what an operator asks, for a listener that only operators reach: /healthz,
+// /readyz and /metrics, as on the main one.
+func (s *Server) Operations() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		status, text := s.readiness()
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}))
+	return mux
 }
 
 // document answers the description of every route. Any page may read it: it tells no secret.
@@ -40,13 +58,18 @@ func (s *Server) page(c *fiber.Ctx) error {
 // ready answers 200 while writes are accepted, and 503 with the reason while they are not.
 // ClickHouse being down is no reason: the log takes the events.
 func (s *Server) ready(c *fiber.Ctx) error {
+	status, text := s.readiness()
+	return c.Status(status).SendString(text)
+}
+
+func (s *Server) readiness() (status int, text string) {
 	err := s.cfg.Ingest.Ready()
 	if err == nil {
-		return c.SendString("ready\n")
+		return http.StatusOK, "ready\n"
 	}
-	reason := "not ready\n"
+	text = "not ready\n"
 	if e := (*schema.Error)(nil); errors.As(err, &e) {
-		reason = e.Message + "\n"
+		text = e.Message + "\n"
 	}
-	return c.Status(fiber.StatusServiceUnavailable).SendString(reason)
+	return http.StatusServiceUnavailable, text
 }

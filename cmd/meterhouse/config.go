@@ -34,9 +34,9 @@ type config struct {
 	catalog     string
 	clickhouse  secret
 	library     string
-	pprof       string
+	admin       string
 	demo        bool
-	verbose     bool
+	log         logConfig
 	verifyEvery time.Duration // 0: never
 	retainEvery time.Duration // likewise
 	logLimit    int64         // bytes
@@ -59,14 +59,6 @@ type accessConfig struct {
 // engineDir is the embedded engine's part of the data directory.
 func (c *config) engineDir() string { return filepath.Join(c.data, "engine") }
 
-func (c *config) logger(std streams) *slog.Logger {
-	level := slog.LevelInfo
-	if c.verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level}))
-}
-
 // flags returns a flag set whose every flag falls back to its environment variable.
 func (c *config) flags(name string, std streams) *flag.FlagSet {
 	f := flag.NewFlagSet("meterhouse "+name, flag.ContinueOnError)
@@ -75,7 +67,7 @@ func (c *config) flags(name string, std streams) *flag.FlagSet {
 		"`folder` of the log and of the embedded engine (METERHOUSE_DATA)")
 	f.StringVar(&c.library, "libchdb", os.Getenv("LIBCHDB_PATH"),
 		"`path` of the engine library, where it is not beside the program (LIBCHDB_PATH)")
-	f.BoolVar(&c.verbose, "verbose", false, "log more")
+	c.log.logFlags(f)
 	c.clickhouse = secret(os.Getenv("METERHOUSE_CLICKHOUSE"))
 	return f
 }
@@ -192,6 +184,16 @@ func env(name, otherwise string) string {
 
 // parse parses flags and refuses left-over arguments unless there are exactly want of them.
 func parse(f *flag.FlagSet, args []string, want int, what string) ([]string, error) {
+	var wrong error
+	f.VisitAll(func(of *flag.Flag) {
+		if value, ok := of.Value.(checked); ok && value.fromEnvironment() != nil {
+			wrong = errUsage
+			fmt.Fprintln(f.Output(), value.fromEnvironment())
+		}
+	})
+	if wrong != nil {
+		return nil, wrong
+	}
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err

@@ -26,10 +26,8 @@ import (
 const (
 	requestsGrace = 2 * time.Second
 	drainGrace    = 3 * time.Second
+	adminGrace    = 200 * time.Millisecond
 )
-
-// readHeaderTimeout ends connections to the profiles that say nothing.
-const readHeaderTimeout = 10 * time.Second
 
 // memoryGoal is what the collector aims to stay below: it works harder near it. The bounds on what
 // is held at once, in server and ingest, are made for it.
@@ -45,7 +43,10 @@ func serve(ctx context.Context, args []string, std streams) error {
 		"`address` to accept requests on (METERHOUSE_LISTEN)")
 	f.StringVar(&c.catalog, "catalog", os.Getenv("METERHOUSE_CATALOG"),
 		"catalog `file` to apply at the start (METERHOUSE_CATALOG)")
-	f.StringVar(&c.pprof, "pprof", "", "`address` to serve Go's profiles on; empty: nowhere")
+	f.StringVar(&c.admin, "admin-listen", os.Getenv("METERHOUSE_ADMIN_LISTEN"),
+		"loopback `address` to serve profiles, metrics and health on; empty: nowhere "+
+			"(METERHOUSE_ADMIN_LISTEN)")
+	c.log.accessLogFlag(f)
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
 	if err := errors.Join(c.verifyFlag(f), c.retentionFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
 		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f)); err != nil {
@@ -91,20 +92,19 @@ type node struct {
 	exports   *exports.Exporter
 	server    *server.Server
 	failed    chan error
-	stopPprof func() error
+	admin     *adminListener
 }
 
 func (n *node) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if n.config.pprof != "" {
-		stop, err := servePprof(n.config.pprof, n.logger)
-		if err != nil {
+	var err error
+	if n.config.admin != "" {
+		if n.admin, err = newAdminListener(n.config.admin, n.logger); err != nil {
 			return err
 		}
-		n.stopPprof = stop
+		n.admin.start()
 	}
-	var err error
 	if n.lock, err = lockData(n.config.data); err != nil {
 		return err
 	}
@@ -155,6 +155,10 @@ func (n *node) start(ctx context.Context) error {
 		Now:         time.Now,
 	}); err != nil {
 		return err
+	}
+	if n.admin != nil {
+		operations := n.server.Operations()
+		n.admin.operations.Store(&operations)
 	}
 	n.failed = make(chan error, 1)
 	go func() { n.failed <- n.server.Serve(n.listener) }()
@@ -303,8 +307,10 @@ func (n *node) stop() error {
 	if n.lock != nil {
 		errs = append(errs, n.lock.Close())
 	}
-	if n.stopPprof != nil {
-		errs = append(errs, n.stopPprof())
+	if n.admin != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)
+		errs = append(errs, n.admin.stop(ctx))
+		cancel()
 	}
 	return errors.Join(errs...)
 }
