@@ -4,6 +4,7 @@ export CGO_ENABLED := 0
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 ENGINE := engine/node_modules/.fetched
+CONSOLE := server/console/dist/index.html
 FUZZTIME ?= 30s
 
 .PHONY: help
@@ -15,11 +16,17 @@ run: build ## build everything and serve on 127.0.0.1:8080 with a demo catalog
 	bin/meterhouse serve --demo
 
 .PHONY: test
-test: engine ## run all tests, on the real engine
+test: engine web ## run all tests, on the real engine
 	go test -timeout 15m ./...
+	cd docs/deploy && go test ./...
+	cd web && npm test --silent
+
+.PHONY: test-browser
+test-browser: build ## use the console in a real Chromium (CHROMIUM names it)
+	cd web && npm run e2e --silent
 
 .PHONY: build
-build: engine ## build bin/meterhouse and bin/loadtest
+build: engine web ## build bin/meterhouse and bin/loadtest
 	go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/meterhouse ./cmd/meterhouse
 	go build -trimpath -o bin/loadtest ./loadtest
 
@@ -29,10 +36,21 @@ engine: $(if $(LIBCHDB_PATH),,$(ENGINE)) ## fetch the engine library, unless LIB
 $(ENGINE): engine/package.json engine/package-lock.json engine/install.sh
 	@engine/install.sh
 
+.PHONY: web
+web: $(CONSOLE) ## build the console into server/console/dist
+
+$(CONSOLE): web/node_modules/.fetched $(wildcard web/*.html web/*.ts web/public/*) \
+		$(wildcard web/src/*.ts web/src/*/*.ts web/src/styles/*.css)
+	cd web && npm run build --silent
+
+web/node_modules/.fetched: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund --silent && touch node_modules/.fetched
+
 .PHONY: check
 check: ## formatting, vet, staticcheck, tidy modules
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "gofmt: $$out"; exit 1; }
 	go vet ./...
+	cd docs/deploy && go vet ./... && go mod tidy -diff
 	go tool staticcheck ./...
 	go mod tidy -diff
 
@@ -74,4 +92,4 @@ bench-read: build ## fill DATA with EVENTS, once, and measure reads; prints a ta
 
 .PHONY: clean
 clean: ## remove what was built, not the data
-	rm -rf bin engine/node_modules
+	rm -rf bin engine/node_modules web/node_modules
