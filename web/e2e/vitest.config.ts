@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+// One server and one browser serve all files, one after the other: see setup.ts.
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['*.test.ts'],
+    globalSetup: './setup.ts',
+    fileParallelism: false,
+    maxWorkers: 1,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+})
