@@ -54,6 +54,14 @@ check: ## formatting, vet, staticcheck, tidy modules
 	go tool staticcheck ./...
 	go mod tidy -diff
 
+.PHONY: vuln
+vuln: ## hold the modules against Go's vulnerability database (needs vuln.go.dev)
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
+.PHONY: demo
+demo: build ## fill a running `make run` with usage to look at
+	bin/loadtest demo
+
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for FUZZTIME (30s)
 	@for file in $$(grep -rl --include='*_test.go' -E '^func Fuzz' .); do \
