@@ -60,7 +60,7 @@ vuln: ## hold the modules against Go's vulnerability database (needs vuln.go.dev
 
 .PHONY: demo
 demo: build ## fill a running `make run` with usage to look at
-	bin/loadtest demo
+	bin/loadtest demo --live
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for FUZZTIME (30s)
