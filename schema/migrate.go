@@ -5,10 +5,12 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -46,7 +48,28 @@ const (
 // half-done migration waits for it. A version that stays half done, because a program died between
 // a statement and its record or because the statement failed, is applied again.
 func Migrate(ctx context.Context, options *clickhouse.Options, logger *slog.Logger) (int, error) {
-	m, err := openMigrator(options, logger)
+	return migrateTo(ctx, options, Cluster{}, logger)
+}
+
+// MigrateCluster is Migrate for a database that is spread over the servers of a cluster: each
+// migration in its ClusterForm. A statement that fails half-way through the servers is run again.
+func MigrateCluster(
+	ctx context.Context, options *clickhouse.Options, cluster string, logger *slog.Logger,
+) (int, error) {
+	c := Cluster{Name: cluster, Database: options.Auth.Database}
+	if c.Database == "" {
+		c.Database = "default"
+	}
+	if err := c.Check(); err != nil {
+		return 0, fmt.Errorf("migrate: %w", err)
+	}
+	return migrateTo(ctx, options, c, logger)
+}
+
+func migrateTo(
+	ctx context.Context, options *clickhouse.Options, cluster Cluster, logger *slog.Logger,
+) (int, error) {
+	m, err := openMigrator(options, cluster, logger)
 	if err != nil {
 		return 0, err
 	}
@@ -89,7 +112,9 @@ type migrator struct {
 	logger   *slog.Logger
 }
 
-func openMigrator(options *clickhouse.Options, logger *slog.Logger) (*migrator, error) {
+func openMigrator(
+	options *clickhouse.Options, cluster Cluster, logger *slog.Logger,
+) (*migrator, error) {
 	src, err := iofs.New(migrations, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
@@ -98,7 +123,7 @@ func openMigrator(options *clickhouse.Options, logger *slog.Logger) (*migrator, 
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}
-	driver, err := openVersionTable(options)
+	driver, err := openVersionTable(options, cluster)
 	if err != nil {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}
@@ -111,7 +136,17 @@ func openMigrator(options *clickhouse.Options, logger *slog.Logger) (*migrator, 
 
 // openVersionTable opens a connection of its own, because golang-migrate closes what it is given.
 // It makes the version table; when another node made it in between, the second try finds it.
-func openVersionTable(options *clickhouse.Options) (database.Driver, error) {
+func openVersionTable(options *clickhouse.Options, cluster Cluster) (database.Driver, error) {
+	config := chmigrate.Config{
+		MigrationsTable:       migrationsTable,
+		MigrationsTableEngine: migrationsEngine,
+	}
+	if cluster.Name != "" {
+		config.ClusterName = "'" + cluster.Name + "'"
+		config.MigrationsTableEngine = fmt.Sprintf(
+			"Replicated%s('%s%s', '%s') ORDER BY sequence",
+			migrationsEngine, wholePath, migrationsTable, wholeReplica)
+	}
 	own := *options
 	own.Settings = maps.Clone(options.Settings)
 	if own.Settings == nil {
@@ -122,16 +157,40 @@ func openVersionTable(options *clickhouse.Options) (database.Driver, error) {
 	for range 2 {
 		db := clickhouse.OpenDB(&own)
 		var driver database.Driver
-		driver, err = chmigrate.WithInstance(db, &chmigrate.Config{
-			MigrationsTable:       migrationsTable,
-			MigrationsTableEngine: migrationsEngine,
-		})
-		if err == nil {
+		used := config // it is completed
+		driver, err = chmigrate.WithInstance(db, &used)
+		switch {
+		case err == nil && cluster.Name != "":
+			return clusterDriver{driver, cluster}, nil
+		case err == nil:
 			return driver, nil
 		}
 		err = errors.Join(err, db.Close())
 	}
 	return nil, err
+}
+
+// clusterDriver runs the ClusterForm of each migration, a statement at a time.
+type clusterDriver struct {
+	database.Driver
+	cluster Cluster
+}
+
+func (d clusterDriver) Run(migration io.Reader) error {
+	statement, err := io.ReadAll(migration)
+	if err != nil {
+		return err
+	}
+	forms, err := ClusterForm(string(statement), d.cluster)
+	if err != nil {
+		return err
+	}
+	for _, form := range forms {
+		if err := d.Driver.Run(strings.NewReader(form)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func sourceVersions(src source.Driver) ([]int, error) {

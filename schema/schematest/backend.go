@@ -1,7 +1,9 @@
 package schematest
 
 import (
+	"bytes"
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +21,11 @@ import (
 
 // serverImage is the server with the embedded engine's version.
 const serverImage = "clickhouse/clickhouse-server:26.7"
+
+// clusterXML is a cluster of one server, and a Keeper in its memory.
+//
+//go:embed cluster.xml
+var clusterXML []byte
 
 // backend starts the engine on its first call and returns what makes the options of a connection
 // to it, a fresh copy each time. It stays up until the process ends.
@@ -53,7 +60,12 @@ func dockerBackend() (func() *clickhouse.Options, error) {
 	defer cancel()
 	const user, password = "default", "schematest"
 	container, err := chcontainer.Run(ctx, serverImage, testcontainers.WithLogger(noLogger{}),
-		chcontainer.WithUsername(user), chcontainer.WithPassword(password))
+		chcontainer.WithUsername(user), chcontainer.WithPassword(password),
+		testcontainers.WithFiles(testcontainers.ContainerFile{
+			Reader:            bytes.NewReader(clusterXML),
+			ContainerFilePath: "/etc/clickhouse-server/config.d/meterhouse_test.xml",
+			FileMode:          0o644,
+		}))
 	if err != nil {
 		return nil, fmt.Errorf("docker: %w", err)
 	}
@@ -82,6 +94,14 @@ func embeddedBackend() (func() *clickhouse.Options, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The engine reads what lies beside its own configuration, as a server does.
+	extra := filepath.Join(dir, "engine.d")
+	if err := os.Mkdir(extra, 0o700); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(extra, "cluster.xml"), clusterXML, 0o600); err != nil {
+		return nil, err
+	}
 	server, err := engine.Start(context.Background(), engine.Config{
 		LibraryPath: library,
 		DataDir:     dir,
@@ -108,19 +128,9 @@ func findLibrary() (string, error) {
 	if explicit := os.Getenv("LIBCHDB_PATH"); explicit != "" {
 		return explicit, nil
 	}
-	root, err := os.Getwd()
+	root, err := moduleRoot()
 	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-			break
-		}
-		parent := filepath.Dir(root)
-		if parent == root {
-			return "", errors.New("no go.mod above the test's directory: set LIBCHDB_PATH")
-		}
-		root = parent
+		return "", fmt.Errorf("%w: set LIBCHDB_PATH", err)
 	}
 	pattern := filepath.Join(root, "engine", "node_modules", "@chdb", "lib-*", "libchdb.so")
 	found, err := filepath.Glob(pattern)
@@ -131,4 +141,22 @@ func findLibrary() (string, error) {
 		return "", fmt.Errorf("no library at %s: run `make build` or set LIBCHDB_PATH", pattern)
 	}
 	return found[0], nil
+}
+
+// moduleRoot finds the module that the test's directory belongs to.
+func moduleRoot() (string, error) {
+	root, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			return root, nil
+		}
+		parent := filepath.Dir(root)
+		if parent == root {
+			return "", errors.New("no go.mod above the test's directory")
+		}
+		root = parent
+	}
 }
