@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"github.com/meterhouse/meterhouse/queries"
@@ -24,6 +25,7 @@ type Config struct {
 	Now     func() time.Time
 	Logger  *slog.Logger
 	Metrics prometheus.Registerer // nil: none
+	Tracer  trace.Tracer          // of passes nobody asked for; nil: they are not traced
 
 	SealDelay  time.Duration // after a slot's hour, until it is told; 0: 10 minutes
 	CarryEvery time.Duration // between carries from one origin; 0: 24 hours

@@ -30,7 +30,9 @@ const (
 // keeps every comparison, and has slots that differ told again where the mode allows it. Hours of which Stripe was told less than
 // two hours ago are left alone. What could not be compared is Skipped; the error is of the
 // database, or Unavailable when Stripe is not to be asked now.
-func (r *Reporter) Reconcile(ctx context.Context) ([]schema.Comparison, error) {
+func (r *Reporter) Reconcile(ctx context.Context) (all []schema.Comparison, err error) {
+	ctx, span := r.begin(ctx, "reconcile")
+	defer func() { endSpan(span, err) }()
 	if r.cfg.Stripe == nil {
 		return nil, schema.Errorf(schema.Unavailable, "", "billing is off: set STRIPE_API_KEY")
 	}

@@ -66,7 +66,9 @@ type pass struct {
 // to end. The error is of the database, or of ctx; how Stripe answered is in the run. A pass that an
 // earlier one has told to wait calls nobody and says so. Without a key of Stripe's the slots that
 // have something to be told are counted, and that is all.
-func (r *Reporter) Run(ctx context.Context) (schema.ReportRun, error) {
+func (r *Reporter) Run(ctx context.Context) (run schema.ReportRun, err error) {
+	ctx, span := r.begin(ctx, "report")
+	defer func() { endSpan(span, err) }()
 	if r.cfg.Stripe == nil {
 		return r.runWithoutKey(ctx)
 	}

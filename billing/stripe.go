@@ -191,12 +191,14 @@ type contents struct{ stripe.APIResource }
 // call makes one attempt. The body is nil unless an answer of 2xx came whole.
 func (c *Client) call(
 	ctx context.Context, method, path, version string, params stripe.ParamsContainer,
-) ([]byte, reply) {
+) (answer []byte, r reply) {
+	ctx, span := beginCall(ctx, method, path)
+	defer func() { c.endCall(span, r) }()
 	x := &exchange{version: version}
 	params.GetParams().Context = context.WithValue(ctx, exchangeKey{}, x)
 	var body contents
 	err := c.backend.Call(method, path, c.cfg.Key, params, &body)
-	r := reply{status: x.status, header: x.header}
+	r = reply{status: x.status, header: x.header}
 	var e *stripe.Error
 	switch {
 	case errors.As(err, &e):

@@ -27,10 +27,12 @@ func claimSettings(token string, within time.Duration) clickhouse.Settings {
 func (q *Queries) insertBlock(
 	ctx context.Context, name string, settings clickhouse.Settings,
 	columns []tableColumn, rows [][]any,
-) error {
+) (err error) {
 	if len(rows) == 0 {
 		return nil
 	}
+	ctx, span := begin(ctx, name)
+	defer func() { end(span, noRows, err) }()
 	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(columns),
 		clickhouse.WithSettings(settings))
 	out, err := q.conn.PrepareBatch(ctx, sqlFile(name+".sql"))

@@ -25,7 +25,10 @@ var errNoToken = errors.New("a batch needs a token")
 //
 // The batch is one block, at most BatchRowsMax rows; an empty one is stored by doing nothing.
 func (q *Queries) InsertEvents(ctx context.Context, token string, batch *EventBatch) error {
-	if err := q.insertEvents(ctx, token, batch); err != nil {
+	ctx, span := begin(ctx, insertEventsName)
+	err := q.insertEvents(ctx, token, batch)
+	end(span, noRows, err)
+	if err != nil {
 		return fmt.Errorf("%s: %w", insertEventsName, brief(err))
 	}
 	return nil

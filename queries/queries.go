@@ -52,6 +52,7 @@ func (c Config) ClickHouse() (*clickhouse.Options, error) {
 	if options.DialTimeout == 0 {
 		options.DialTimeout = 5 * time.Second
 	}
+	traceHTTP(options)
 	return options, nil
 }
 

@@ -66,6 +66,9 @@ func stream[P, R any](
 	if _, own := q.settings["max_execution_time"]; own {
 		ctx = ownTime{ctx}
 	}
+	ctx, span := begin(ctx, q.name)
+	count := 0
+	defer func() { end(span, count, err) }()
 	rows, err := conn.Query(ctx, q.text, q.bind(params)...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", q.name, brief(err))
@@ -79,6 +82,7 @@ func stream[P, R any](
 	into := q.into(&row)
 	for rows.Next() {
 		row = zero
+		count++
 		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("%s: scan: %w", q.name, err)
 		}

@@ -14,9 +14,12 @@ import (
 // sending, gets to see the answer. Beyond it the connection is closed.
 const drainMax = 256 << 20
 
-// observe counts a request and turns a panic into an internal error.
+// observe names, counts and traces a request, says when it failed, and turns a panic into an
+// internal error.
 func (s *Server) observe(c *fiber.Ctx) (err error) {
 	began := time.Now()
+	dialect.NameRequest(c)
+	span := s.trace(c)
 	framing := checkFraming(c.Request().Header.RawHeaders())
 	var stream *dialect.Stream
 	if framing == nil {
@@ -26,6 +29,7 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
+		failure := err
 		if err != nil {
 			err = s.writeError(c, err)
 		}
@@ -35,7 +39,12 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 		if framing != nil || stream != nil && !stream.Drain(drainMax) {
 			c.Context().SetConnectionClose()
 		}
-		s.requests.observe(c.Method(), routeOf(c), c.Response().StatusCode(), time.Since(began))
+		took := time.Since(began)
+		s.requests.observe(c.Method(), routeOf(c), c.Response().StatusCode(), took)
+		s.log.ended(c, failure, took)
+		if span != nil {
+			s.endTrace(c, span)
+		}
 	}()
 	if framing != nil {
 		return framing

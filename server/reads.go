@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -52,7 +53,11 @@ func read[V any](
 	ask func(context.Context) (V, int, error),
 ) (V, error) {
 	q := share.Question{Kind: kind, Organization: organization, Key: key}
+	asker := trace.SpanFromContext(ctx)
 	answer, err := share.Do(ctx, r.group, q, func(ctx context.Context) (V, int, error) {
+		if asker.IsRecording() { // the question is in the trace of the first who asked
+			ctx = trace.ContextWithSpan(ctx, asker)
+		}
 		defer r.metrics.asking(kind)()
 		return ask(ctx)
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -36,8 +37,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/usage"
 )
 
-// Config is what a Server needs. All fields are required but BodiesBytesMax and
-// Reports.
+// Config is what a Server needs. All fields down to Now are required.
 type Config struct {
 	Directory   *access.Directory
 	Ingest      *ingest.Ingest
@@ -53,6 +53,11 @@ type Config struct {
 	Exports  dialect.Exports
 	Erasures dialect.Erasures
 
+	// Tracer begins requests' traces; nil: they are not traced.
+	Tracer trace.Tracer
+	// AccessLog logs a line for every request.
+	AccessLog bool
+
 	// BodiesBytesMax bounds what requests with more than small bodies take at once, so that memory
 	// does not grow with their number; default 128 MiB.
 	BodiesBytesMax int64
@@ -64,6 +69,7 @@ type Server struct {
 	app      *fiber.App
 	bodies   *dialect.Bodies
 	requests *requestMetrics
+	log      *requestLog
 	reads    *reads
 	byPrefix []prefix
 
@@ -94,6 +100,7 @@ func New(c Config) (*Server, error) {
 		cfg:      c,
 		bodies:   dialect.NewBodies(c.BodiesBytesMax),
 		requests: newRequestMetrics(),
+		log:      newRequestLog(c.Logger, c.AccessLog),
 	}
 	if err := s.requests.register(c.Metrics); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
@@ -235,13 +242,13 @@ func (s *Server) writeError(c *fiber.Ctx, err error) error {
 	if errors.Is(err, context.Canceled) {
 		err = errStopping // what a request waited for has ended under it
 	}
-	if e := (*fiber.Error)(nil); !errors.As(err, &e) && schema.KindOf(err) == schema.Internal {
-		s.cfg.Logger.Error("request failed", "method", c.Method(), "route", routeOf(c),
-			"error", err)
+	if dialect.RequestID(c) == "" { // it failed before there was a request to speak of
+		dialect.NameRequest(c)
 	}
 	d := s.dialectOf(c.Path())
 	if err := d.WriteError(c, err); err != nil {
-		s.cfg.Logger.Error("error was not told", "dialect", d.Name, "error", err)
+		s.cfg.Logger.Error("error was not told",
+			append(aboutRequest(c), "dialect", d.Name, "error", err)...)
 		return c.SendStatus(fiber.StatusInternalServerError)
 	}
 	return nil

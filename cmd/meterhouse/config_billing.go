@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/billing"
 	"github.com/meterhouse/meterhouse/queries"
@@ -143,7 +144,7 @@ func checkBase(base string) error {
 
 // reporter returns what tells Stripe, on one database.
 func (b billingConfig) reporter(
-	q *queries.Queries, logger *slog.Logger, metrics prometheus.Registerer,
+	q *queries.Queries, logger *slog.Logger, metrics prometheus.Registerer, tracer trace.Tracer,
 ) (*billing.Reporter, error) {
 	var client *billing.Client
 	if b.key != "" {
@@ -157,7 +158,7 @@ func (b billingConfig) reporter(
 	}
 	return billing.New(billing.Config{
 		Queries: q, Stripe: client, Mode: b.mode, Writer: uuid.New(), Now: time.Now,
-		Logger: logger, Metrics: metrics, CreditLimit: b.credit,
+		Logger: logger, Metrics: metrics, Tracer: tracer, CreditLimit: b.credit,
 	})
 }
 

@@ -29,7 +29,7 @@ func runReport(ctx context.Context, args []string, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	reporter, err := c.billing.reporter(d.queries, logger, nil)
+	reporter, err := c.billing.reporter(d.queries, logger, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ func (r *reports) Notify(ctx context.Context, body []byte, signature string) err
 // startReports tells Stripe, every so often, what is billable.
 func (n *node) startReports(metrics prometheus.Registerer) error {
 	b := n.config.billing
-	reporter, err := b.reporter(n.database.queries, n.logger, metrics)
+	reporter, err := b.reporter(n.database.queries, n.logger, metrics, n.tracing.Tracer())
 	if err != nil {
 		return err
 	}

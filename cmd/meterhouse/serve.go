@@ -19,6 +19,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
 	"github.com/meterhouse/meterhouse/server/retention"
+	"github.com/meterhouse/meterhouse/server/tracing"
 	"github.com/meterhouse/meterhouse/server/verify"
 )
 
@@ -26,6 +27,7 @@ import (
 const (
 	requestsGrace = 2 * time.Second
 	drainGrace    = 3 * time.Second
+	tracesGrace   = time.Second
 	adminGrace    = 200 * time.Millisecond
 )
 
@@ -61,7 +63,7 @@ func serve(ctx context.Context, args []string, std streams) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryGoal)
 	}
-	n := &node{config: &c, logger: c.logger(std)}
+	n := newNode(&c, c.logger(std))
 	err := n.start(ctx)
 	if err == nil {
 		fmt.Fprintf(std.out, "meterhouse %s accepts requests on http://%s\n",
@@ -93,6 +95,15 @@ type node struct {
 	server    *server.Server
 	failed    chan error
 	admin     *adminListener
+	metrics   *prometheus.Registry
+	tracing   *tracing.Tracing
+}
+
+func newNode(c *config, logger *slog.Logger) *node {
+	n := &node{config: c, logger: logger, metrics: prometheus.NewRegistry()}
+	n.metrics.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return n
 }
 
 func (n *node) start(ctx context.Context) error {
@@ -117,9 +128,10 @@ func (n *node) start(ctx context.Context) error {
 	if err := n.startDirectory(ctx); err != nil {
 		return err
 	}
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := n.metrics
+	if err := n.startTracing(ctx, metrics); err != nil {
+		return err
+	}
 	if err := n.startIngest(metrics); err != nil {
 		return err
 	}
@@ -153,6 +165,8 @@ func (n *node) start(ctx context.Context) error {
 		Logger:      n.logger,
 		Metrics:     metrics,
 		Now:         time.Now,
+		Tracer:      n.tracing.Tracer(),
+		AccessLog:   n.config.log.access,
 	}); err != nil {
 		return err
 	}
@@ -176,6 +190,7 @@ func (n *node) startIngest(metrics prometheus.Registerer) error {
 		Now:      time.Now,
 		Logger:   n.logger,
 		Metrics:  metrics,
+		Tracer:   n.tracing.Tracer(),
 		Window:   n.config.window,
 		Limit:    n.config.access.events,
 
@@ -306,6 +321,11 @@ func (n *node) stop() error {
 	}
 	if n.lock != nil {
 		errs = append(errs, n.lock.Close())
+	}
+	if n.tracing != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), tracesGrace)
+		errs = append(errs, n.tracing.Stop(ctx))
+		cancel()
 	}
 	if n.admin != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), adminGrace)

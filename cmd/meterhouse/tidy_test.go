@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	},
 	"server/ingest/keys": {},
 	"server/verify":      {"schema", "queries", "server/ingest"},
+	"server/tracing":     {},
 	"server": {
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
@@ -62,6 +63,7 @@ var mayImport = map[string][]string{
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",
 		"server/corrections", "server/verify", "billing", "server/exports", "server/retention",
 	},
+		"server/tracing",
 	"billing":  {"schema", "queries"},
 	"loadtest": {},
 
@@ -85,10 +87,15 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml":               {"server/access", "server/openapi"},
 	"github.com/lestrrat-go":        {"server/access"},
 	"go.opentelemetry.io/collector": {"server/otlp"},
-	"github.com/getkin/kin-openapi": {"server/dialecttest"},
-	"github.com/digitalocean/godo":  {},
-	"github.com/shopspring/decimal": {"schema", "queries"},
-	"github.com/apache/arrow-go":    {"server/tabular"},
+
+	// Spans are made wherever something is waited for, by the API alone; who sends them is one.
+	"go.opentelemetry.io/otel":           {"server", "queries", "billing", "cmd"},
+	"go.opentelemetry.io/otel/sdk":       {"server/tracing"},
+	"go.opentelemetry.io/otel/exporters": {"server/tracing"},
+	"github.com/getkin/kin-openapi":      {"server/dialecttest"},
+	"github.com/digitalocean/godo":       {},
+	"github.com/shopspring/decimal":      {"schema", "queries"},
+	"github.com/apache/arrow-go":         {"server/tabular"},
 }
 
 // engineCodec is below clickhouse-go: engine answers in its encodings, and never uses the client.
@@ -304,6 +311,7 @@ var countInFloats = []string{
 	"billing/metrics.go", "server/exports/metrics.go", "server/retention/metrics.go",
 }
 
+	"server/tracing/tracing.go",
 // Quantities and money are decimals: no float where they are made, kept or shown.
 func TestNoFloatsNearQuantities(t *testing.T) {
 	float := regexp.MustCompile(`\bfloat(32|64)\b`)

@@ -44,6 +44,8 @@ type Problem struct {
 	Status int           `json:"status"`
 	Detail string        `json:"detail,omitempty"`
 	Errors []ProblemItem `json:"errors,omitempty"`
+	// Instance is the request's id, of a failure that is ours: an operator finds it in the log.
+	Instance string `json:"instance,omitempty"`
 }
 
 // ProblemItem is one thing that is wrong with a request, or with one event of it.
@@ -59,6 +61,9 @@ const MIMEProblem = "application/problem+json"
 // WriteProblem answers any error as a Problem. Of an error that nobody classified it shows nothing.
 func WriteProblem(c *fiber.Ctx, err error) error {
 	p := ProblemOf(err)
+	if id := RequestID(c); id != "" && p.Status >= http.StatusInternalServerError {
+		p.Instance = "urn:request:" + id
+	}
 	body, err2 := json.Marshal(p)
 	if err2 != nil {
 		return err2

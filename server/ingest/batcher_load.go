@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -21,8 +22,9 @@ type batch struct {
 	first    uint64 // sequences
 	last     uint64
 	nonce    uint64
-	answered time.Time // when it was fixed, or ClickHouse last answered to it
-	stored   bool      // or set aside: it is no longer in the way
+	answered time.Time    // when it was fixed, or ClickHouse last answered to it
+	links    []trace.Link // to some of its requests; nil: they were not asked for
+	stored   bool         // or set aside: it is no longer in the way
 }
 
 func (f *batch) fixed() fixedBatch { return fixedBatch{To: f.to, Nonce: f.nonce} }
@@ -52,7 +54,7 @@ func (b *batcher) startLoad() {
 		f.nonce = b.in.cfg.nonce()
 	}
 	doubted := b.in.log.doubted(f.from)
-	if doubted {
+	if doubted || b.in.log.asked(f.from) {
 		f.answered = time.Unix(0, 0) // then the ledger is asked what it has of it
 	}
 	b.loading = true

@@ -81,7 +81,10 @@ func (b *batcher) insert(token string, f *batch) error {
 	ctx, cancel := context.WithTimeout(b.ctx, b.in.cfg.InsertTimeout)
 	defer cancel()
 	began := time.Now()
-	if err := b.in.cfg.Store.InsertEvents(ctx, token, f.rows); err != nil {
+	ctx, span := b.traceBatch(ctx, f)
+	err := b.in.cfg.Store.InsertEvents(ctx, token, f.rows)
+	endSpan(span, err)
+	if err != nil {
 		return err
 	}
 	took := time.Since(began)

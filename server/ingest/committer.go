@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/schema"
 )
@@ -19,8 +20,9 @@ type request struct {
 
 	unpriced []uint8 // how many of each event's measurements no rate prices
 
-	account *account // of the events' organization
-	next    *request // of the account, in the committer's line
+	account *account          // of the events' organization
+	span    trace.SpanContext // of its way here; invalid: it is not traced
+	next    *request          // of the account, in the committer's line
 
 	accepted int
 	repeated []int  // positions among ends of the known duplicates
@@ -32,7 +34,7 @@ type request struct {
 func (r *request) reset() {
 	r.data, r.ends, r.keyed = r.data[:0], r.ends[:0], r.keyed[:0]
 	r.unpriced = r.unpriced[:0]
-	r.account, r.next = nil, nil
+	r.account, r.next, r.span = nil, nil, trace.SpanContext{}
 	r.repeated, r.accepted, r.last, r.err = r.repeated[:0], 0, 0, nil
 }
 
@@ -188,6 +190,9 @@ func (c *committer) write(count uint64) error {
 	c.ingest.commits.Add(int64(len(c.buf)), took, began.Add(took))
 	c.ingest.metrics.groupEvents.Observe(float64(count))
 	c.ingest.knownUpTo(index, len(c.buf))
+	if c.ingest.cfg.Tracer != nil {
+		c.ingest.traced.add(index, c.group)
+	}
 	c.ingest.committed(index, len(c.buf), count)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	wal "github.com/hashicorp/raft-wal"
 	"github.com/hashicorp/raft-wal/types"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/schema"
@@ -37,9 +38,16 @@ type Config struct {
 	Peers    Peers                   // where the other nodes are met; nil: there are none
 	Ledger   Ledger                  // the same; nil: a token is trusted, however old
 	Snapshot func() *access.Snapshot // for rates
+
+	// LedgerID is the ledger's. Where the log knows another, the database was restored: Restored is
+	// told, once at least, up to before which sequence the log has nothing any more. Zero: any.
+	LedgerID uuid.UUID
+	Restored func(node uuid.UUID, next uint64) error
+
 	Now      func() time.Time
 	Logger   *slog.Logger
 	Metrics  prometheus.Registerer
+	Tracer   trace.Tracer // of batches; nil: they are not traced
 
 	LogBytesMax   int64         // of events not yet in ClickHouse; default 4 GiB
 	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
@@ -89,6 +97,8 @@ type Ingest struct {
 	metrics *metrics
 	next    uint64 // sequence of the next event, as recovered
 
+	traced tracedRequests // whose events are in no batch yet
+
 	keysBytes int64 // of the log since the keys were last told to save; the committer's
 
 	stopping sync.RWMutex // held for reading while a Record may send to queue
@@ -115,9 +125,16 @@ func Open(c Config) (*Ingest, error) {
 	if err != nil {
 		return nil, err
 	}
+	restored, err := c.restored(log)
+	if err != nil {
+		return nil, errors.Join(err, log.close())
+	}
 	known, err := openKeys(c, log)
 	if err != nil {
 		return nil, errors.Join(err, log.close())
+	}
+	if restored {
+		known.Lose()
 	}
 	in := &Ingest{
 		cfg:           c,
@@ -223,11 +240,14 @@ func (in *Ingest) Record(
 	if len(r.ends) == 0 || atomic && len(rejected) > 0 {
 		return dialect.Receipt{Rejected: rejected}, nil
 	}
+	span := traceAppend(ctx, r)
 	if err := in.send(r); err != nil {
+		endSpan(span, err)
 		in.metrics.refused.Add(float64(len(r.ends)))
 		return dialect.Receipt{}, err
 	}
 	<-r.done
+	endSpan(span, r.err)
 	if r.err != nil {
 		in.metrics.refused.Add(float64(len(r.ends)))
 		return dialect.Receipt{}, in.commitError(r.err)

@@ -43,6 +43,7 @@ type answer struct {
 	err      error
 	stop     context.CancelFunc
 	logger   *slog.Logger
+	request  string // its id
 }
 
 // respond answers a request with what write makes, which is ended when the client goes. The headers
@@ -53,7 +54,7 @@ func (d *api) respond(
 	ctx, stop := dialect.Waiting(c, answerTimeout)
 	a := &answer{
 		encoding: encoding, streamed: make(chan struct{}), done: make(chan struct{}), stop: stop,
-		logger: d.door.Logger,
+		logger: d.door.Logger, request: dialect.RequestID(c),
 	}
 	a.reader, a.pipe = io.Pipe()
 	go a.make(ctx, write)
@@ -103,7 +104,7 @@ func (a *answer) make(ctx context.Context, write func(context.Context, io.Writer
 	}
 	if a.err != nil && schema.KindOf(a.err) == schema.Internal && ctx.Err() == nil &&
 		a.logger != nil {
-		a.logger.Error("answer broken off", "error", a.err)
+		a.logger.Error("answer broken off", "request_id", a.request, "error", a.err)
 	}
 	_ = a.pipe.CloseWithError(a.err) // it has no error
 }
