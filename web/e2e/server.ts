@@ -11,6 +11,9 @@ const generator = process.env['LOADTEST_BIN'] ?? join(dirname(program), 'loadtes
 const library = join(root, 'engine/node_modules/@chdb/lib-linux-x64-gnu/libchdb.so')
 const startTimeout = 90_000
 
+// jwtSecret signs the tokens of those who come by an identity provider.
+export const jwtSecret = 'a secret of the end-to-end tests, 32 bytes at least'
+
 export interface Server {
   url: string
   data: string
@@ -22,7 +25,7 @@ export interface Server {
 // environment is this one without what would configure the server by accident.
 function environment(): NodeJS.ProcessEnv {
   const clean = Object.entries(process.env).filter(([name]) => !/^(METERHOUSE|LOADTEST)_/.test(name))
-  const env = Object.fromEntries(clean)
+  const env: NodeJS.ProcessEnv = { ...Object.fromEntries(clean), METERHOUSE_JWT_SECRET: jwtSecret }
   if (!env['LIBCHDB_PATH'] && existsSync(library)) env['LIBCHDB_PATH'] = library
   return env
 }
