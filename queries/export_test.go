@@ -61,6 +61,14 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(consumptionMonthly,
 			ConsumptionParams{Organization: id, From: from, To: to}),
 		asked(catalogVersion, none{}),
+		asked(restores, none{}),
+		asked(restoredNodes, none{}),
+		asked(ledger, none{}),
+		asked(newestSequences, none{}),
+		asked(backups, ""),
+		asked(currentDatabase, none{}),
+		asked(databaseTables, none{}),
+		asked(schemaVersion, none{}),
 		asked(catalogAudit, CatalogAuditParams{Version: 1 << 62, Limit: 100}),
 		asked(unpriced, UnpricedParams{Organization: id, From: from, To: to, Limit: 100}),
 		asked(organizations, none{}),
@@ -156,6 +164,15 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(exportHours, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(exportEvents, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(consoleKeys, none{}),
+		asked(eventsHours, eventsAsked(id, uuid.Nil, from, to)),
+		asked(eventsQuarters, eventsAsked(id, id, from, to)),
+		asked(eventsDays, eventsAsked(id, uuid.Nil, from, to)),
+		asked(eventsFound, eventsAsked(
+			id, uuid.Nil, from.Truncate(time.Hour), from.Truncate(time.Hour).Add(time.Hour),
+		).EventsParams),
+		asked(eventsEntries, eventsEntriesParams{
+			id, []uuid.UUID{event}, []uuid.UUID{id}, []time.Time{from},
+		}),
 	}
 	all = append(all, usageAsked(id, from, to)...)
 	for _, r := range rebuilds {
@@ -163,6 +180,13 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		all = append(all, Asked{Name: r.staging, Text: r.lacking.text, Args: r.lacking.bind(p)})
 	}
 	return all
+}
+
+// eventsAsked asks for a page of an organization's events, or of an agent's.
+func eventsAsked(id, agent uuid.UUID, from, to time.Time) eventsWindowParams {
+	return eventsWindowParams{EventsParams{
+		Organization: id, Agent: agent, From: from, Before: EventPosition{Time: to}, Limit: 50,
+	}, 51}
 }
 
 // AllInserted returns the names of the files that insert.
@@ -176,6 +200,7 @@ func AllInserted() []string {
 		insertStripeComparisons)
 	names = append(names, insertExports, insertExportParts)
 	names = append(names, insertConsoleKeys)
+	names = append(names, insertRestores, insertRestoredNodes, dropUnfixedOutcomes)
 	names = append(names, exportEventsS3, exportObject, exportUpload) // of a store that is elsewhere
 	for _, t := range catalogRows(schema.Catalog{}, false, 1) {
 		names = append(names, t.name)
