@@ -53,7 +53,6 @@ var mayImport = map[string][]string{
 	"server/ingest/keys": {},
 	"server/tracing":     {},
 	"server/verify":      {"schema", "queries", "server/ingest"},
-	"server/tracing":     {},
 	"server": {
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
@@ -65,7 +64,6 @@ var mayImport = map[string][]string{
 		"server/corrections", "server/verify", "billing", "server/exports", "server/retention",
 		"server/tracing",
 	},
-		"server/tracing",
 	"billing":  {"schema", "queries"},
 	"loadtest": {},
 
@@ -89,11 +87,6 @@ var owners = map[string][]string{
 	"go.yaml.in/yaml":               {"server/access", "server/openapi"},
 	"github.com/lestrrat-go":        {"server/access"},
 	"go.opentelemetry.io/collector": {"server/otlp"},
-
-	// Spans are made wherever something is waited for, by the API alone; who sends them is one.
-	"go.opentelemetry.io/otel":           {"server", "queries", "billing", "cmd"},
-	"go.opentelemetry.io/otel/sdk":       {"server/tracing"},
-	"go.opentelemetry.io/otel/exporters": {"server/tracing"},
 
 	// Spans are made wherever something is waited for, by the API alone; who sends them is one.
 	"go.opentelemetry.io/otel":           {"server", "queries", "billing", "cmd"},
@@ -319,7 +312,6 @@ var countInFloats = []string{
 	"server/tracing/tracing.go",
 }
 
-	"server/tracing/tracing.go",
 // Quantities and money are decimals: no float where they are made, kept or shown.
 func TestNoFloatsNearQuantities(t *testing.T) {
 	float := regexp.MustCompile(`\bfloat(32|64)\b`)
