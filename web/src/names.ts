@@ -41,7 +41,7 @@ async function read(session: Session, organization: string): Promise<Names> {
   if (session.role === 'admin' || session.role === 'superadmin') {
     const id = organization || session.organization.id
     try {
-      const [agents, users] = await Promise.all([all('agents', id), all('users', id)])
+      const [agents, users] = await Promise.all([all('agents', id), all('users')])
       found.agent = agents
       found.user = [...users, ...found.user.filter((own) => !users.some((u) => u.id === own.id))]
     } catch (error) {
