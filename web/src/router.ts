@@ -32,6 +32,12 @@ export function go(path: string[], parameters?: URLSearchParams): void {
   location.hash = format(path, parameters)
 }
 
+// push is a new entry of the history for what the page shows already: Back opens what was before.
+export function push(path: string[], parameters?: URLSearchParams): void {
+  const hash = format(path, parameters)
+  if (hash !== location.hash) history.pushState(null, '', hash)
+}
+
 // replace changes the URL without a new entry and without opening the page anew.
 export function replace(path: string[], parameters?: URLSearchParams): void {
   history.replaceState(null, '', format(path, parameters))
