@@ -24,6 +24,10 @@ func calls(t *testing.T, h *dialecttest.Harness) map[string][]call {
 	personCalls(h.Acme, h.Globex, all)
 	reportCalls(h.Acme, all)
 	usageCalls(t, h, h.Acme, all)
+	all["GET /console/session"] = []call{{path: "/console/session"}}
+	all["POST /console/session"] = []call{ // the stranger's own session
+		{path: "/console/session", body: `{"credential":"{token}"}`, answers: true},
+	}
 	return all
 }
 

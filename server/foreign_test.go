@@ -99,6 +99,7 @@ func mounted(t *testing.T) []route {
 // public are the routes that need no credential, because they show nobody's anything.
 var public = []string{
 	"GET /healthz", "GET /readyz", "GET /metrics", "GET /openapi.json", "GET /docs", "GET /",
+	"GET /assets/*", "GET /favicon.svg", "DELETE /console/session", // without a session
 }
 
 type walker struct {

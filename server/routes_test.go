@@ -235,7 +235,8 @@ func TestErrorsHaveTheFormOfTheirPath(t *testing.T) {
 	f("/openapi.json/nothing", "/openapi.json", "POST", "problem")
 	f("/docs/nothing", "/docs", "DELETE", "problem")
 	f("/healthz/nothing", "/healthz", "POST", "problem")
-	f("/", "/metrics", "POST", "problem")
+	f("/nothing", "/metrics", "POST", "problem")
+	f("/console/nothing", "/console/session", "PUT", "problem")
 	f("/nobody", "/readyz", "PUT", "problem")
 }
 

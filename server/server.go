@@ -4,6 +4,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/access"
 	"github.com/meterhouse/meterhouse/server/admin"
 	"github.com/meterhouse/meterhouse/server/agent700"
+	"github.com/meterhouse/meterhouse/server/console"
 	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/dialect"
 	"github.com/meterhouse/meterhouse/server/digitalocean"
@@ -57,6 +59,11 @@ type Config struct {
 	Tracer trace.Tracer
 	// AccessLog logs a line for every request.
 	AccessLog bool
+
+	// Console says how the console is reached; what it shares with the server is filled in.
+	Console console.Config
+	// TLS, when not nil, is what the listener speaks.
+	TLS *tls.Config
 
 	// BodiesBytesMax bounds what requests with more than small bodies take at once, so that memory
 	// does not grow with their number; default 128 MiB.
@@ -131,6 +138,9 @@ func New(c Config) (*Server, error) {
 	})
 	s.app.Server().Handler = knownMethods(fiber.DefaultMethods, s.app.Server().Handler)
 	s.app.Use(s.observe)
+	if err := s.mountConsole(); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	s.mountOperations()
 	for _, d := range dialects(s.door()) {
 		for _, path := range d.Prefixes {
@@ -142,6 +152,20 @@ func New(c Config) (*Server, error) {
 		return len(s.byPrefix[i].path) > len(s.byPrefix[j].path)
 	})
 	return s, nil
+}
+
+// mountConsole also lets its sessions in to the routes that are mounted later.
+func (s *Server) mountConsole() error {
+	c := s.cfg.Console
+	c.Directory, c.Queries, c.Now = s.cfg.Directory, s.cfg.Queries, s.cfg.Now
+	c.Secure = c.Secure || s.cfg.TLS != nil
+	page, err := console.New(c)
+	if err != nil {
+		return err
+	}
+	s.app.Use(page.Guard)
+	page.Mount(s.app)
+	return nil
 }
 
 func setDefault(field *int64, value int64) {
@@ -199,7 +223,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.listener = l
 	s.mu.Unlock()
-	if err := s.app.Listener(listener{l}); err != nil {
+	if err := s.app.Listener(newListener(l, s.cfg.TLS)); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil

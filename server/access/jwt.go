@@ -83,6 +83,7 @@ type claims struct {
 	user         uuid.UUID
 	organization uuid.UUID // zero: it names none
 	credential   uuid.UUID // zero: none stands behind it
+	expires      time.Time
 }
 
 // isJWT reports whether a bearer token has the shape of a JWT: three parts in base64url.
@@ -144,6 +145,7 @@ func claimsOf(token jwt.Token) (claims, error) {
 	subject, _ := token.Subject()
 	var c claims
 	var err error
+	c.expires, _ = token.Expiration() // verify requires one
 	if c.user, err = uuid.Parse(subject); err != nil {
 		return claims{}, schema.Errorf(schema.Unauthenticated, "",
 			"the token's sub is not the id of a user")

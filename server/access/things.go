@@ -231,6 +231,9 @@ func RoleNamed(name string) (schema.Role, bool) {
 	return role, ok
 }
 
+// RoleName returns a role's name; empty when there is no such role.
+func RoleName(role schema.Role) string { return nameOf(roles, role) }
+
 // CredentialKindNamed returns the kind of credential with a name; false when there is none.
 func CredentialKindNamed(name string) (schema.CredentialKind, bool) {
 	kind, ok := kinds[name]

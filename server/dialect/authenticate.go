@@ -17,9 +17,18 @@ const (
 	headerOrganization   = "X-Organization-ID"
 )
 
+type callerKey struct{}
+
+// SetCaller says who is calling one of our own routes, for a request that carries no credential but
+// was let in before its route: by the console's session.
+func SetCaller(c *fiber.Ctx, caller access.Caller) { c.Locals(callerKey{}, caller) }
+
 // Authenticate returns who is calling one of our own routes. An Agent-Secret-Key decides alone:
 // Authorization may then be a gateway's in front of us.
 func Authenticate(c *fiber.Ctx, a Access) (access.Caller, error) {
+	if caller, ok := c.Locals(callerKey{}).(access.Caller); ok {
+		return caller, nil
+	}
 	if secret := c.Get(HeaderAgentSecret); secret != "" {
 		return a.Secret(secret, schema.AgentSecret)
 	}

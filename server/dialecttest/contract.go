@@ -246,7 +246,8 @@ var formats = []openapi3.SchemaValidationOption{
 
 func init() {
 	for _, kind := range []string{
-		"text/html", "application/x-protobuf", "application/x-ndjson", "text/csv",
+		"text/html", "text/css", "text/javascript", "image/svg+xml",
+		"application/x-protobuf", "application/x-ndjson", "text/csv",
 		"application/vnd.apache.parquet", "application/vnd.apache.arrow.stream",
 	} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.PlainBodyDecoder)

@@ -16,7 +16,7 @@ var files embed.FS
 // names are the files in the order in which the page shows their APIs.
 var names = []string{
 	"document", "raia", "memori", "agent700", "digitalocean", "tracker", "events", "admin",
-	"admin_things", "admin_meters", "usage", "exports", "reports", "otlp", "operations",
+	"admin_things", "admin_meters", "usage", "exports", "reports", "otlp", "console", "operations",
 }
 
 // Document is the description of every route.
