@@ -1,11 +1,19 @@
-// Charts over time, by uPlot. A chart is a picture with a sentence; the numbers are in a table that
-// every chart can open, so that nobody depends on seeing it.
+// Charts over time, by uPlot. A chart is a picture with a sentence; its values can be walked
+// through with the arrow keys and opened as a table, so that nobody depends on seeing it.
 
-import uPlot from 'uplot'
+import type uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { h } from '../dom'
+import { legendOf } from './chart_legend'
+import { numbersOf } from './chart_numbers'
+import { draw, colourClass } from './chart_plot'
+import { tooltipOf } from './chart_tooltip'
 
-export interface Series { label: string; values: (number | null)[] }
+export interface Series {
+  label: string
+  values: (number | null)[]
+  colour?: number // which of the colours; the place in the list without it
+}
 
 export interface ChartOptions {
   label: string // what the picture shows, in a sentence
@@ -13,8 +21,12 @@ export interface ChartOptions {
   series: Series[]
   stacked?: boolean
   format: (value: number) => string
+  exact?: (series: number, bucket: number) => string // for the tooltip and the table; format's without
+  end?: number // where the last bucket ends
+  bucket?: (time: number) => string // names a bucket: "2026-11-22 14:00"
   zone?: string // of the axis; the browser's
   height?: number
+  total?: (bucket: number) => string // of all series, where that means something
 }
 
 export interface Chart { element: HTMLElement; update(o: ChartOptions): void; destroy(): void }
@@ -22,88 +34,54 @@ export interface Chart { element: HTMLElement; update(o: ChartOptions): void; de
 // The colours are told apart by people who see colours differently, in both themes: --series-1…8.
 export const seriesColours = 8
 
-// colour returns the colour of the n-th series as the stylesheet has it now.
-export function colour(n: number): string {
-  return token(`--series-${n % seriesColours + 1}`)
-}
-
-function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+// Shown is what the parts of a chart share.
+export interface Shown {
+  options: ChartOptions
+  hidden: Set<string> // labels of series that are switched off
 }
 
 // chart draws, follows the width of its element and the theme, until destroy.
 export function chart(o: ChartOptions): Chart {
-  const plotted = h('div', { class: 'plot', role: 'img', 'aria-label': o.label })
-  const legend = h('ul', { class: 'legend' })
-  const element = h('div', { class: 'chart' }, plotted, legend)
-  let options = o
+  const shown: Shown = { options: o, hidden: new Set() }
+  const plotted = h('div', { class: 'plot', tabindex: '0', role: 'group', 'aria-roledescription': 'chart' })
+  plotted.style.minHeight = `${o.height ?? 260}px`
   let plot: uPlot | undefined
-  const draw = () => {
+  const tooltip = tooltipOf(shown, plotted, () => plot)
+  const redraw = () => {
     plot?.destroy()
-    plotted.setAttribute('aria-label', options.label)
-    const width = Math.max(200, plotted.clientWidth)
-    plot = new uPlot(plotOptions(options, width), plotData(options), plotted)
-    legend.replaceChildren(...options.series.map((s, i) => h('li', {},
-      h('span', { class: `swatch series-${i % seriesColours + 1}`, 'aria-hidden': 'true' }), s.label)))
+    plotted.setAttribute('aria-label', `${shown.options.label} Arrow keys read the values.`)
+    plot = draw(shown, plotted, tooltip.moved)
+    tooltip.drawn()
   }
+  const legend = legendOf(shown, redraw)
+  const numbers = numbersOf(shown)
+  const element = h('div', { class: 'chart' }, plotted, tooltip.spoken, legend.element, numbers.element)
   const resized = new ResizeObserver(() => {
-    if (!plot) { draw(); return }
-    plot.setSize({ width: Math.max(200, plotted.clientWidth), height: options.height ?? 260 })
+    if (!plot) { redraw(); return }
+    const width = Math.max(200, plotted.clientWidth)
+    if (plot.width !== width) plot.setSize({ width, height: shown.options.height ?? 260 })
   })
   resized.observe(plotted)
-  const themed = new MutationObserver(draw)
+  const themed = new MutationObserver(redraw)
   themed.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] })
   const scheme = matchMedia('(prefers-color-scheme: dark)')
-  scheme.addEventListener('change', draw)
+  scheme.addEventListener('change', redraw)
   return {
     element,
-    update(next) { options = next; if (plot) draw() },
+    update(next) {
+      shown.options = next
+      legend.update()
+      numbers.update()
+      if (plot) redraw()
+    },
     destroy() {
-      resized.disconnect(); themed.disconnect(); scheme.removeEventListener('change', draw)
+      resized.disconnect(); themed.disconnect(); scheme.removeEventListener('change', redraw)
       plot?.destroy()
     },
   }
 }
 
-// stack adds each series to those below it; uPlot draws the tallest first.
-export function stack(series: Series[]): (number | null)[][] {
-  const sums: (number | null)[][] = []
-  for (const [n, s] of series.entries()) {
-    const below = sums[n - 1]
-    sums.push(s.values.map((v, i) => (v ?? 0) + (below?.[i] ?? 0)))
-  }
-  return sums
-}
-
-function plotData(o: ChartOptions): uPlot.AlignedData {
-  const values = o.stacked ? stack(o.series).reverse() : o.series.map((s) => s.values)
-  return [o.times, ...values] as uPlot.AlignedData
-}
-
-function plotOptions(o: ChartOptions, width: number): uPlot.Options {
-  const muted = token('--muted')
-  const grid = { stroke: token('--line'), width: 1 }
-  const font = '12px system-ui, sans-serif'
-  const order = o.series.map((_, i) => o.stacked ? o.series.length - 1 - i : i)
-  const bars = o.stacked ? uPlot.paths.bars!({ size: [0.8, 64], gap: 1 }) : undefined
-  const options: uPlot.Options = {
-    width,
-    height: o.height ?? 260,
-    legend: { show: false },
-    cursor: { drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] } },
-    axes: [
-      { stroke: muted, grid: { show: false }, ticks: grid, font },
-      { stroke: muted, grid, ticks: { show: false }, font, size: 68, values: (_, ticks) => ticks.map(o.format) },
-    ],
-    series: [{}, ...order.map((i): uPlot.Series => ({
-      label: o.series[i]!.label,
-      stroke: colour(i),
-      width: o.stacked ? 0 : 2,
-      points: { show: !o.stacked && o.times.length < 2 },
-      ...(o.stacked ? { fill: colour(i), paths: bars! } : {}),
-    }))],
-  }
-  if (o.zone) options.tzDate = (s) => uPlot.tzDate(new Date(s * 1000), o.zone!)
-  return options
+// swatch is the colour of a series, for what stands beside its name.
+export function swatch(s: Series, place: number): HTMLElement {
+  return h('span', { class: `swatch ${colourClass(s, place)}`, 'aria-hidden': 'true' })
 }
