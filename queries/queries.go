@@ -2,6 +2,8 @@ package queries
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +28,10 @@ type Config struct {
 	Options *clickhouse.Options
 	// DSN is clickhouse-go's: clickhouse://user:password@host:9000/database, http://…:8123/….
 	DSN string
+
+	// Authorities are whom the certificate of the DSN's ClickHouse must be from; nil: one whom the
+	// system trusts. With them the DSN has to ask for TLS.
+	Authorities *x509.CertPool
 
 	// Address is host:port of an engine that speaks ClickHouse's HTTP interface.
 	Address  string
@@ -56,6 +62,23 @@ func (c Config) ClickHouse() (*clickhouse.Options, error) {
 	return options, nil
 }
 
+// secure sets how a DSN's ClickHouse proves who it is, which it does wherever there is TLS.
+func (c Config) secure(options *clickhouse.Options) error {
+	switch {
+	case options.TLS == nil && c.Authorities != nil:
+		return errors.New("clickhouse: there are authorities for a certificate, and the DSN asks " +
+			"for no TLS: add secure=true to it")
+	case options.TLS == nil:
+		return nil
+	case options.TLS.InsecureSkipVerify:
+		return errors.New("clickhouse: the DSN says skip_verify: name who signed the certificate " +
+			"instead (--clickhouse-ca)")
+	}
+	options.TLS.MinVersion = tls.VersionTLS12
+	options.TLS.RootCAs = c.Authorities
+	return nil
+}
+
 func (c Config) options() (*clickhouse.Options, error) {
 	switch {
 	case c.Options != nil:
@@ -67,7 +90,7 @@ func (c Config) options() (*clickhouse.Options, error) {
 			// The parser's error may quote the DSN, which holds a password.
 			return nil, errors.New("clickhouse: not a DSN (clickhouse://user@host:9000/database)")
 		}
-		return options, nil
+		return options, c.secure(options)
 	case c.Address != "":
 		return &clickhouse.Options{
 			Protocol:    clickhouse.HTTP,

@@ -44,6 +44,7 @@ type config struct {
 	access      accessConfig
 	billing     billingConfig
 	exports     exportsConfig
+	tls         tlsConfig
 }
 
 // accessConfig is who is let in, and how often.
@@ -77,6 +78,9 @@ func (c *config) databaseFlags(name string, std streams) *flag.FlagSet {
 	f := c.flags(name, std)
 	f.Var(&c.clickhouse, "clickhouse",
 		"`DSN` of a ClickHouse; empty: the embedded engine (METERHOUSE_CLICKHOUSE)")
+	f.StringVar(&c.tls.clickhouseCA, "clickhouse-ca", os.Getenv("METERHOUSE_CLICKHOUSE_CA"),
+		"PEM `file` of who may sign ClickHouse's certificate; empty: whom the system trusts "+
+			"(METERHOUSE_CLICKHOUSE_CA)")
 	return f
 }
 

@@ -25,7 +25,13 @@ type database struct {
 // else starts that engine.
 func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
 	if c.clickhouse != "" {
-		return connect(ctx, &database{config: queries.Config{DSN: string(c.clickhouse)}})
+		authorities, err := c.tls.authorities()
+		if err != nil {
+			return nil, err
+		}
+		return connect(ctx, &database{config: queries.Config{
+			DSN: string(c.clickhouse), Authorities: authorities,
+		}})
 	}
 	if e, err := engine.ReadEndpoint(c.engineDir()); err == nil {
 		d := &database{

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/console"
 	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
@@ -51,7 +53,7 @@ func serve(ctx context.Context, args []string, std streams) error {
 	c.log.accessLogFlag(f)
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
 	if err := errors.Join(c.verifyFlag(f), c.retentionFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
-		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f)); err != nil {
+		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f), c.tlsFlags(f)); err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -66,10 +68,10 @@ func serve(ctx context.Context, args []string, std streams) error {
 	n := newNode(&c, c.logger(std))
 	err := n.start(ctx)
 	if err == nil {
-		fmt.Fprintf(std.out, "meterhouse %s accepts requests on http://%s\n",
-			versionText(), n.listener.Addr())
+		fmt.Fprintf(std.out, "meterhouse %s accepts requests on %s://%s\n",
+			versionText(), c.tls.scheme(), n.listener.Addr())
 		if c.demo {
-			printDemo(std.out, n.listener.Addr().String())
+			printDemo(std.out, c.tls.scheme()+"://"+n.listener.Addr().String())
 		}
 		err = n.wait(ctx)
 	}
@@ -83,6 +85,7 @@ type node struct {
 
 	lock      *os.File
 	listener  net.Listener
+	tls       *tls.Config // of the listener; nil: none
 	database  *database
 	directory *access.Directory
 	ingest    *ingest.Ingest
@@ -115,6 +118,9 @@ func (n *node) start(ctx context.Context) error {
 			return err
 		}
 		n.admin.start()
+	}
+	if n.tls, err = n.config.tls.listener(n.logger); err != nil {
+		return err
 	}
 	if n.lock, err = lockData(n.config.data); err != nil {
 		return err
@@ -154,20 +160,7 @@ func (n *node) start(ctx context.Context) error {
 	n.exports = n.newExports(metrics)
 	n.exports.Start()
 	n.startRetention(metrics)
-	if n.server, err = server.New(server.Config{
-		Directory:   n.directory,
-		Ingest:      n.ingest,
-		Corrections: n.corrector,
-		Queries:     n.database.queries,
-		Reports:     n.reports,
-		Exports:     n.exports,
-		Erasures:    n.eraser,
-		Logger:      n.logger,
-		Metrics:     metrics,
-		Now:         time.Now,
-		Tracer:      n.tracing.Tracer(),
-		AccessLog:   n.config.log.access,
-	}); err != nil {
+	if n.server, err = n.newServer(); err != nil {
 		return err
 	}
 	if n.admin != nil {
@@ -177,6 +170,29 @@ func (n *node) start(ctx context.Context) error {
 	n.failed = make(chan error, 1)
 	go func() { n.failed <- n.server.Serve(n.listener) }()
 	return nil
+}
+
+func (n *node) newServer() (*server.Server, error) {
+	return server.New(server.Config{
+		Directory:   n.directory,
+		Ingest:      n.ingest,
+		Corrections: n.corrector,
+		Queries:     n.database.queries,
+		Reports:     n.reports,
+		Exports:     n.exports,
+		Erasures:    n.eraser,
+		Logger:      n.logger,
+		Metrics:     n.metrics,
+		Now:         time.Now,
+		Tracer:      n.tracing.Tracer(),
+		AccessLog:   n.config.log.access,
+		TLS:         n.tls,
+		Console: console.Config{
+			PublicURL: n.config.tls.publicURL,
+			Version:   versionText(),
+			Billing:   n.config.billing.key != "",
+		},
+	})
 }
 
 func (n *node) startIngest(metrics prometheus.Registerer) error {

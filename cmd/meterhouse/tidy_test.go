@@ -63,6 +63,7 @@ var mayImport = map[string][]string{
 	"cmd/meterhouse": {
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",
 		"server/corrections", "server/verify", "billing", "server/exports", "server/retention",
+		"server/console",
 		"server/tracing",
 	},
 	"billing":  {"schema", "queries"},
