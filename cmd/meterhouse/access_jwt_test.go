@@ -93,6 +93,7 @@ func tokenFor(t *testing.T, user string, alg jwa.SignatureAlgorithm, key any) []
 
 // Tokens of a library, with keys that rotate on a host of their own, let a user write and read.
 func TestTokensLetAUserIn(t *testing.T) {
+	t.Parallel()
 	_, ed, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +155,7 @@ func TestTokensLetAUserIn(t *testing.T) {
 // Without a secret of its operator's, a node signs with one of its process: what it issues is good
 // until it restarts, and it says so.
 func TestIssuedTokensEndWithTheProcess(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	login := func() []string {

@@ -22,6 +22,7 @@ import (
 // TestReplayStoresWhatWasRefused puts a batch that a node set aside into the data folder of a serve
 // that runs, and replays it: while it is refused, when it is not, and once more.
 func TestReplayStoresWhatWasRefused(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	file := writeAside(t, p.data, 3)

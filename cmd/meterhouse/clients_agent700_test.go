@@ -13,6 +13,7 @@ import (
 // agent700 has no published client that logs usage, so its documentation's curl is the client;
 // its command line client, which is Python, reads the bill: its requests are replayed.
 func TestAgent700Samples(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	body, want := agent700Sample(t)

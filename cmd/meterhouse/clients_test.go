@@ -58,6 +58,7 @@ type clients struct {
 }
 
 func TestClients(t *testing.T) {
+	t.Parallel()
 	installClients(t)
 	catalog, err := os.ReadFile(filepath.Join(clientsDir, "clients.yaml"))
 	if err != nil {

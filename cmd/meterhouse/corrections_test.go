@@ -46,6 +46,7 @@ const trackerBody = `{"api_name":"search","endpoint":"/find","units_used":346,"c
 
 // TestRecordsAreCorrected changes and deletes records of the tracker's, acknowledged a moment ago.
 func TestRecordsAreCorrected(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	for _, base := range []string{"/usage", "/api/v1/usage"} {
@@ -88,6 +89,7 @@ func TestRecordsAreCorrected(t *testing.T) {
 // TestCorrectionsSurviveKills kills serve among PUTs: what was answered is there, what was begun is
 // finished, and nothing is there twice.
 func TestCorrectionsSurviveKills(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.address = stableAddress(t)
 	p.start()
@@ -149,6 +151,7 @@ func TestCorrectionsSurviveKills(t *testing.T) {
 
 // TestReprice changes a rate and prices what was used again, beside a serve that is written to.
 func TestReprice(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	event := `{"model":"gpt-4o-mini","provider":"OpenAI","usage":{"INPUT":1000000,"OUTPUT":1000000}}`

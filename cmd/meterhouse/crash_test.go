@@ -53,6 +53,7 @@ func (p *program) killEngine() {
 //   - another token for each try: 10,648 events twice. Without any token ClickHouse compares
 //     contents, and the repeats are dropped all the same.
 func TestCrashLosesNothing(t *testing.T) {
+	t.Parallel()
 	const kills = 10
 	r := newRand(t)
 	p := newProgram(t, demoCatalog)

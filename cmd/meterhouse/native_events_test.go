@@ -72,6 +72,7 @@ func (p *program) inputOf(agent string) int64 {
 }
 
 func TestEventsFromWritingToVoiding(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	const agent = "42345678-1234-4234-8234-123456789012"
@@ -147,6 +148,7 @@ func TestEventsFromWritingToVoiding(t *testing.T) {
 
 // TestAmendmentsUnderAConditionAreOneEach: of many who amend the revision they read, one does.
 func TestAmendmentsUnderAConditionAreOneEach(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	p.native("POST", "", `{"id":"contested","usage":{"N":1}}`, http.StatusCreated, nil)

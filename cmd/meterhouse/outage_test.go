@@ -58,6 +58,7 @@ func (o *outage) during(f fault, also func()) {
 // TestOutagesLoseNothing lets ClickHouse fail in every way, with writers that do not notice. With
 // another token for each try, 4,842 events are there twice.
 func TestOutagesLoseNothing(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t)
 	for _, f := range []fault{refuse, hang, cut, swallow} {
 		o.during(f, func() {
@@ -78,6 +79,7 @@ func TestOutagesLoseNothing(t *testing.T) {
 // TestUnknownOutcomeSurvivesACrash kills serve when ClickHouse has a batch and serve cannot know.
 // With bounds of the batch chosen anew after the restart, 15,380 events are there twice.
 func TestUnknownOutcomeSurvivesACrash(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t)
 	o.during(swallow, func() {})
 	o.kill()
@@ -92,6 +94,7 @@ func TestUnknownOutcomeSurvivesACrash(t *testing.T) {
 
 // TestStopWithoutClickHouse stops while nothing can be stored.
 func TestStopWithoutClickHouse(t *testing.T) {
+	t.Parallel()
 	o := newOutage(t)
 	for _, f := range []fault{refuse, hang} {
 		o.during(f, func() {})

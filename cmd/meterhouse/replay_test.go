@@ -16,6 +16,7 @@ import (
 // The load test reads back exactly what it sent, over DigitalOcean's and Memori's routes, from the
 // running program; requests sent again on purpose count once.
 func TestReplayReadsBackWhatItSent(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	loadtest := filepath.Join(dir, "loadtest")
 	build := exec.Command("go", "build", "-o", loadtest, "./loadtest")

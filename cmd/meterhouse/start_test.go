@@ -133,6 +133,7 @@ func exitCode(err error) int {
 
 // TestDataFolderIsTaken starts a second program on the folder of one that runs.
 func TestDataFolderIsTaken(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.start()
 	t.Run("second", func(t *testing.T) {
@@ -181,6 +182,7 @@ func TestWrongUsageExits2(t *testing.T) {
 // before was killed; none may end by itself. Where a migration that was begun and not finished
 // waits for an operator, every second run of this test fails.
 func TestFirstStartSurvivesKills(t *testing.T) {
+	t.Parallel()
 	const kills = 10
 	r := newRand(t)
 	p := newProgram(t, demoCatalog)

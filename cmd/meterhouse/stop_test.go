@@ -9,6 +9,7 @@ import (
 // TestStopUnderLoadLosesNothing stops serve while it is written to: with a healthy engine, and
 // with one that has stopped to answer, to a reader as well.
 func TestStopUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.address = stableAddress(t)
 	p.start()

@@ -30,6 +30,7 @@ func (p *program) outcome(subcommand string, args ...string) (string, int) {
 
 // TestVerifyAndRebuildAsAnOperatorRunsThem damages a rollup of a serve that runs.
 func TestVerifyAndRebuildAsAnOperatorRunsThem(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, demoCatalog)
 	p.args = []string{"--verify-every", "1s"}
 	p.start()
