@@ -169,7 +169,7 @@ func (s *eventsSearch) window(ctx context.Context) (done bool, err error) {
 	}
 	p := s.params
 	p.From = from
-	p.Limit = max(2*(s.params.Limit+1), 100)
+	p.Limit = 2 * (s.params.Limit + 1) // of events that were amended there are several places
 	for {
 		p.Before = s.at
 		places, err := collect(ctx, s.queries.conn, eventsFound, p)

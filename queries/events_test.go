@@ -112,11 +112,11 @@ func walk(t *testing.T, q *queries.Queries, p queries.EventsParams) (all []strin
 	}
 }
 
-// TestEventsComeOncePageByPage compares what pages show, whatever their size, with what was made
-// of each event. It failed when a page went on from its last event's time alone (events of
-// one time were lost), when the newest revision was not asked whether it is what was asked for (what
-// was another agent's came), when a copy was not left out (it came twice), and when each window
-// ended where its first was found without the events that were left of it.
+// TestEventsComeOncePageByPage compares what pages show, whatever their size, with what was made of
+// each event. It failed when a page went on from its last event's time alone (events of one time
+// were lost), when the newest revision was not asked whether it is what was asked for (what was
+// another agent's came), when the place of a copy was taken for the event's (it came out of order),
+// and when of a window only the first places were looked at (events were lost).
 func TestEventsComeOncePageByPage(t *testing.T) {
 	t.Parallel()
 	_, q := open(t)

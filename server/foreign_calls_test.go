@@ -114,6 +114,12 @@ func ownCalls(o *dialecttest.Organization, all map[string][]call) {
 		of("agent_id", o.MembersAgent.ID), of("agent_id", o.AdminsAgent.ID),
 		of("user_id", o.Superadmin.ID), of("user_id", o.Member.ID), of("user_id", o.Former.ID), keyed,
 	}
+	all["GET /v1/events"] = []call{
+		{path: "/v1/events?limit=200&state=all", answers: true},
+		{path: "/v1/events?user_id=" + o.Member.ID.String(), answers: true},
+		{path: "/v1/events?agent_id=" + o.MembersAgent.ID.String(), answers: true},
+		{path: "/v1/events?organization_id=" + o.ID.String(), crosses: true},
+	}
 	for _, id := range []string{
 		o.MembersRecord.String(), o.AdminsRecord.String(), o.Mark + "-key",
 		schema.EventID(o.ID, o.Mark+"-key").String(),

@@ -136,6 +136,41 @@ func (r *reader) EventHistory(
 	return all, nil
 }
 
+// eventsAhead is after whatever may have been accepted: a client's clock may be five minutes ahead.
+const eventsAhead = 10 * time.Minute
+
+func (r *reader) Events(
+	ctx context.Context, p dialect.EventsParams,
+) (dialect.EventsPage, error) {
+	p.From, p.Before.Time = p.From.UTC(), p.Before.Time.UTC()
+	return read(ctx, r.reads, eventsReads, p.Organization, p,
+		func(ctx context.Context) (dialect.EventsPage, int, error) {
+			now := r.reads.now().UTC().Truncate(time.Microsecond)
+			if p.From.IsZero() {
+				p.From = now.Add(-dialect.EventsDefault)
+			}
+			if p.Before.Time.IsZero() {
+				p.Before.Time = now.Add(eventsAhead)
+			}
+			found, err := r.queries.Events(ctx, queries.EventsParams{
+				Organization: p.Organization, Agent: p.Agent, User: p.User, Model: p.Model,
+				Service: p.Service, UsageType: p.UsageType, Voided: p.Voided,
+				From: p.From, Before: queries.EventPosition(p.Before), Limit: p.Limit,
+			})
+			if err != nil {
+				return dialect.EventsPage{}, 0, err
+			}
+			page := dialect.EventsPage{From: p.From, Next: (*dialect.EventPosition)(found.Next)}
+			for _, f := range found.Events {
+				page.Events = append(page.Events, revisionOf(f, true))
+			}
+			return page, eventBytes * (1 + len(page.Events)), nil
+		})
+}
+
+// eventBytes is about what an event of an answer takes.
+const eventBytes = 1024
+
 func revisionOf(r queries.Revision, last bool) dialect.Revision {
 	revision := dialect.Revision{
 		Event: r.Event, Reversed: r.Reversed, At: r.Event.IngestTime,

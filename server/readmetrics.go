@@ -17,6 +17,7 @@ const (
 	usageQueryReads  = "usage_query"
 	versionReads     = "usage_version"
 	anomalyReads     = "anomalies"
+	eventsReads      = "events"
 )
 
 // readMetrics counts reads by kind, never by who asked.
@@ -29,7 +30,7 @@ type readMetrics struct {
 }
 
 func newReadMetrics() *readMetrics {
-	return &readMetrics{
+	m := &readMetrics{
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meterhouse_reads_total",
 			Help: "Reads: asked of the database, shared with one under way, or kept from before.",
@@ -52,6 +53,17 @@ func newReadMetrics() *readMetrics {
 			Buckets: prometheus.ExponentialBuckets(1e-3, 2, 16),
 		}, []string{"kind"}),
 	}
+	for _, kind := range []string{
+		agentUsageReads, billableReads, consumptionReads, unpricedReads, usageQueryReads, versionReads,
+		anomalyReads, eventsReads,
+	} {
+		m.running.WithLabelValues(kind)
+		m.seconds.WithLabelValues(kind)
+		for _, how := range []string{"asked", "shared", "kept"} {
+			m.reads.WithLabelValues(kind, how)
+		}
+	}
+	return m
 }
 
 func (m *readMetrics) register(r prometheus.Registerer) error {

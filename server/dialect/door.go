@@ -27,6 +27,7 @@ type Door struct {
 	Usage     Usage
 	Exports   Exports
 	Erasures  Erasures
+	System    System
 	Now       func() time.Time
 	NewID     func() uuid.UUID // a fresh UUIDv7
 	// Logger hears of what fails when an answer has begun, where nobody can be told; may be nil.
@@ -100,6 +101,8 @@ type Reader interface {
 	Event(ctx context.Context, organization, id uuid.UUID) (Revision, error)
 	// EventHistory returns every revision of an event, the first one first, else as Event.
 	EventHistory(ctx context.Context, organization, id uuid.UUID) ([]Revision, error)
+	// Events returns a page of an organization's events, the newest first.
+	Events(ctx context.Context, p EventsParams) (EventsPage, error)
 	// BillableRequests returns a user's events of services in their current revisions, the newest
 	// first, and what all of them in the range cost.
 	BillableRequests(ctx context.Context, p BillableRequestsParams) (BillableRequests, error)
@@ -175,6 +178,12 @@ type Erasures interface {
 	Erase(ctx context.Context, organization, user uuid.UUID, actor string) (schema.Erasure, error)
 }
 
+// System says how this node is.
+type System interface {
+	// Status returns within a few seconds, whatever does not answer: its part says so.
+	Status(ctx context.Context) schema.SystemStatus
+}
+
 // CorrectParams asks for one correction.
 type CorrectParams struct {
 	Organization uuid.UUID
@@ -201,6 +210,38 @@ type Revision struct {
 	VoidedAt     time.Time // of a voided one, when and by whom it was
 	VoidedBy     string
 	VoidedReason string
+}
+
+// EventsParams asks for the events in [From, Before) of the agent, the user, the model, the service
+// and with the usage type that are not zero, as their newest revision says.
+type EventsParams struct {
+	Organization uuid.UUID
+	Agent, User  uuid.UUID
+	Model        string
+	Service      string
+	UsageType    string
+	Voided       bool          // voided ones too
+	From         time.Time     // zero: EventsDefault before now
+	Before       EventPosition // its zero time: from the newest on
+	Limit        int
+}
+
+// EventsDefault is how far back events are looked for unless it is said.
+const EventsDefault = 31 * 24 * time.Hour
+
+// EventPosition is a place in the order of events: before it are those with an earlier time or, of
+// the same time, with an id that the ledger sorts before. The zero id is before all of a time.
+type EventPosition struct {
+	Time time.Time
+	ID   uuid.UUID
+}
+
+// EventsPage is a page of events, the newest first.
+type EventsPage struct {
+	From   time.Time // the effective start
+	Events []Revision
+	// Next is where to go on; nil: there are no more. A page may be short, or empty, and have one.
+	Next *EventPosition
 }
 
 // ActorOf names a caller for the record.

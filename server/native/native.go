@@ -1,5 +1,5 @@
-// Package native is Meterhouse's own API: POST /v1/events takes one event or many, and
-// /v1/events/{id} reads, amends and voids one.
+// Package native is Meterhouse's own API: POST /v1/events takes one event or many, GET
+// searches them, and /v1/events/{id} reads, amends and voids one.
 package native
 
 import (
@@ -32,6 +32,7 @@ type api struct {
 // mount adds routes by method, because fiber's Get would answer HEAD as well.
 func (a *api) mount(r fiber.Router) {
 	r.Add(fiber.MethodPost, eventsPath, a.postEvents)
+	r.Add(fiber.MethodGet, eventsPath, a.listEvents)
 	r.Add(fiber.MethodGet, eventPath, a.getEvent)
 	r.Add(fiber.MethodPatch, eventPath, a.amendEvent)
 	r.Add(fiber.MethodDelete, eventPath, a.voidEvent)

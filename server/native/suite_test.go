@@ -43,6 +43,16 @@ func TestSuite(t *testing.T) {
 						quantity, text, text)
 				},
 			},
+			{
+				Name: "GET /v1/events",
+				Kinds: []schema.CredentialKind{
+					schema.AccessToken, schema.AppPassword, schema.AgentSecret,
+				},
+				Request: func(s dialecttest.Secret, _ *dialecttest.Organization) dialecttest.Request {
+					return list(s, "")
+				},
+				Want: 200,
+			},
 			event("GET /v1/events/{id}", "GET", "", "", "PATCH"),
 			event("GET /v1/events/{id}/history", "GET", "/history", ""),
 			event("PATCH /v1/events/{id}", "PATCH", "", "{}", "PATCH"),
@@ -52,6 +62,41 @@ func TestSuite(t *testing.T) {
 		Envelope: envelope,
 		Rejected: []int{400, 422},
 	})
+}
+
+// list asks for the events that a parameter names.
+func list(s dialecttest.Secret, query string) dialecttest.Request {
+	r := post(s, "")
+	r.Method, r.Path = "GET", "/v1/events?state=all"+query
+	return r
+}
+
+// searchers are who finds which event in a list.
+func searchers(o, other *dialecttest.Organization) []dialecttest.Access {
+	token := func(u dialecttest.User) dialecttest.Secret { return u.Secret(schema.AccessToken) }
+	members, admins := o.MembersRecord.String(), o.AdminsRecord.String()
+	whose := func(name string, id uuid.UUID) string { return "&" + name + "=" + id.String() }
+	return []dialecttest.Access{
+		{Who: "an admin, all", Request: list(token(o.Admin), ""), Want: 200,
+			Shows: []string{members, admins}, Hides: []string{other.Mark}},
+		{Who: "an admin, a member's", Request: list(token(o.Admin), whose("user_id", o.Member.ID)),
+			Want: 200, Shows: []string{members}, Hides: []string{admins, other.Mark}},
+		{Who: "a member, all", Request: list(token(o.Member), ""), Want: 200,
+			Shows: []string{members}, Hides: []string{admins, other.Mark}},
+		{Who: "a member, own", Request: list(token(o.Member), whose("user_id", o.Member.ID)),
+			Want: 200, Shows: []string{members}, Hides: []string{admins, other.Mark}},
+		{Who: "a member, an admin's", Request: list(token(o.Member), whose("user_id", o.Admin.ID)),
+			Want: 403, Hides: []string{admins, o.Mark, other.Mark}},
+		{Who: "an agent, all", Request: list(o.MembersAgent.Secret(), ""), Want: 200,
+			Hides: []string{admins, other.Mark}},
+		{Who: "an agent, another's", Request: list(o.MembersAgent.Secret(),
+			whose("agent_id", o.AdminsAgent.ID)), Want: 403, Hides: []string{o.Mark, other.Mark}},
+		{Who: "an admin, another organization", Request: list(token(o.Admin),
+			whose("organization_id", other.ID)), Want: 404, Hides: []string{other.Mark}},
+		{Who: "a superadmin, another organization", Request: list(token(o.Superadmin),
+			whose("organization_id", other.ID)), Want: 200,
+			Shows: []string{other.MembersRecord.String()}, Hides: []string{o.Mark}},
+	}
 }
 
 func post(s dialecttest.Secret, body string) dialecttest.Request {
@@ -84,7 +129,7 @@ func rules(h *dialecttest.Harness) []dialecttest.Access {
 	batch := post(token(o.Admin), fmt.Sprintf(`[{"usage":{"A":1},"agent_id":%q},{"usage":{"A":1}}]`,
 		other.MembersAgent.ID))
 	batch.Path += "?atomic=true"
-	return append(readers(o, other), []dialecttest.Access{
+	return append(append(readers(o, other), searchers(o, other)...), []dialecttest.Access{
 		row("a member, own", token(o.Member), user, o.Member.ID, 201),
 		row("a member, an admin's", token(o.Member), user, o.Admin.ID, 422),
 		row("a member, a stranger's", token(o.Member), user, other.Member.ID, 422),

@@ -156,6 +156,12 @@ type result struct {
 	Message string     `json:"message,omitempty"`
 }
 
+// listing is a page of events.
+type listing struct {
+	Items      []revision `json:"items"`
+	NextCursor *string    `json:"next_cursor"`
+}
+
 // The statuses of a result.
 const (
 	statusAccepted  = "accepted"
