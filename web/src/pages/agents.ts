@@ -1,9 +1,12 @@
-import { h, render } from '../dom'
+import { openAgents } from './agents/list'
+import { openAgent } from './agents/one'
 import type { Page } from '../page'
 
+// Agents: the list at #/agents, one of them at #/agents/<id>. An agent's secret sees its agent.
 export const agents: Page = {
   title: 'Agents',
-  open({ into }) {
-    render(into, h('h1', {}, 'Agents'))
+  open(context) {
+    const id = context.route.path[1] ?? context.session.agent?.id
+    return id === undefined ? openAgents(context) : openAgent(context, id)
   },
 }

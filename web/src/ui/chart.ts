@@ -27,6 +27,7 @@ export interface ChartOptions {
   zone?: string // of the axis; the browser's
   height?: number
   total?: (bucket: number) => string // of all series, where that means something
+  marks?: number[] // instants to look at, in seconds; to be said beside the chart as well
 }
 
 export interface Chart { element: HTMLElement; update(o: ChartOptions): void; destroy(): void }

@@ -32,10 +32,33 @@ export function draw(shown: Shown, into: HTMLElement, moved: (bucket: number | n
       ...(o.stacked ? { fill: colour, paths: bars! } : {}),
     })
   }
-  plot.hooks = { setCursor: [(u) => moved(u.cursor.idx ?? null)] }
+  plot.hooks = { setCursor: [(u) => moved(u.cursor.idx ?? null)], draw: [(u) => markAll(u, o)] }
   const made = new uPlot(plot, [o.times, ...values] as uPlot.AlignedData, into)
   made.root.setAttribute('aria-hidden', 'true')
   return made
+}
+
+// markAll draws a dashed line with a triangle on top where something is to be looked at.
+function markAll(u: uPlot, o: ChartOptions): void {
+  const { ctx, bbox } = u
+  ctx.save()
+  ctx.strokeStyle = ctx.fillStyle = token('--bad')
+  ctx.setLineDash([4, 4])
+  const size = 6 * devicePixelRatio
+  for (const time of o.marks ?? []) {
+    const x = u.valToPos(time, 'x', true)
+    if (x < bbox.left || x > bbox.left + bbox.width) continue
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+    ctx.beginPath()
+    ctx.moveTo(x - size, bbox.top)
+    ctx.lineTo(x + size, bbox.top)
+    ctx.lineTo(x, bbox.top + size * 1.5)
+    ctx.fill()
+  }
+  ctx.restore()
 }
 
 // stack adds each series to those below it.
