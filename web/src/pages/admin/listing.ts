@@ -63,7 +63,7 @@ export function listing<Row>(o: Listing<Row>): { element: HTMLElement; refresh()
   const add = o.add
   const element = h('section', { class: 'card', 'aria-label': o.title },
     h('div', { class: 'page-head' }, h('h2', {}, o.title),
-      h('div', { class: 'actions' }, search, add && h('button', {
+      h('div', { class: 'actions finding' }, search, add && h('button', {
         type: 'button', class: 'primary',
         onclick: async () => { if (await add.open()) await again() },
       }, add.label))),

@@ -7,18 +7,22 @@ import { badge, copyable } from '../../ui/figures'
 import { formDialog } from '../../ui/form_dialog'
 import { say } from '../../ui/toast'
 import { choice, input } from './fields'
-import { act, acts, listing, pageOf } from './listing'
+import { act, acts, listing } from './listing'
 import { entry, everything, type Desk, type Membership, type Page, type User } from './things'
 
-type Person = User & { membership: Membership | undefined }
+type Person = User & { membership: Membership }
 
 export function people(desk: Desk): HTMLElement {
-  const page = pageOf<User>('users', desk.organization, desk.signal)
-  const read = async (cursor: string | undefined): Promise<Page<Person>> => {
+  const read = async (): Promise<Page<Person>> => {
     const [users, memberships] = await Promise.all([
-      page(cursor), everything<Membership>('memberships', desk.signal, desk.organization)])
+      everything<User>('users', desk.signal),
+      everything<Membership>('memberships', desk.signal, desk.organization)])
     const of = new Map(memberships.map((m) => [m.user_id, m]))
-    return { items: users.items.map((u) => ({ ...u, membership: of.get(u.id) })), next_cursor: users.next_cursor }
+    const members = users.flatMap((u): Person[] => {
+      const membership = of.get(u.id)
+      return membership ? [{ ...u, membership }] : []
+    })
+    return { items: members.sort((one, two) => one.name.localeCompare(two.name)), next_cursor: null }
   }
   const shown = listing<Person>({
     title: 'Users',
@@ -28,12 +32,12 @@ export function people(desk: Desk): HTMLElement {
     columns: [
       { name: 'Name', cell: (p) => [p.name, p.id === desk.session.user?.id && h('span', { class: 'muted' }, ' (you)')] },
       { name: 'Email', cell: (p) => p.email || h('span', { class: 'muted' }, 'none') },
-      { name: 'Role', cell: (p) => p.membership?.role ?? h('span', { class: 'muted' }, 'none') },
+      { name: 'Role', cell: (p) => p.membership.role },
       { name: 'State', cell: state },
       { name: 'Id', cell: (p) => copyable(p.id, `id of ${p.name}`, p.id.slice(0, 8)), narrow: true },
       { name: 'Actions', cell: (p) => actions(desk, p, () => shown.refresh()) },
     ],
-    text: (p) => `${p.name} ${p.email} ${p.membership?.role ?? ''} ${p.id}`,
+    text: (p) => `${p.name} ${p.email} ${p.membership.role} ${p.id}`,
     read,
     none: [],
     signal: desk.signal,
@@ -42,19 +46,18 @@ export function people(desk: Desk): HTMLElement {
 }
 
 function state(p: Person): Child {
-  if (!p.membership) return badge('no member')
   return p.membership.active ? badge('active', 'good') : badge('inactive', 'warn', 'Their credentials open nothing until they are active again')
 }
 
 function actions(desk: Desk, p: Person, refresh: () => void): Child {
-  if (desk.session.role === 'admin' && p.membership?.role === 'superadmin') {
+  if (desk.session.role === 'admin' && p.membership.role === 'superadmin') {
     return h('span', { class: 'muted' }, 'a superadmin’s own')
   }
   const self = p.id === desk.session.user?.id
   return acts(
     act('Change', p.name, p.id, () => { void change(desk, p, self).then((did) => did && refresh()) }),
-    !self && p.membership && act('Remove', `${p.name} from the organization`, p.id,
-      () => { void remove(p, p.membership!).then((did) => did && refresh()) }),
+    !self && act('Remove', `${p.name} from the organization`, p.id,
+      () => { void remove(p).then((did) => did && refresh()) }),
     !self && act('Retire', p.name, p.id, () => { void retire(p).then((did) => did && refresh()) }))
 }
 
@@ -67,21 +70,25 @@ function add(desk: Desk): Promise<boolean> {
   return formDialog({
     title: 'Add a user', action: 'Add them',
     content: [
-      h('p', { class: 'muted' }, 'Somebody new gets a name. Make an access token for them afterwards, under Keys; '
-        + 'with an identity provider, give the id that its tokens carry.'),
-      input({ name: 'name', label: 'Name', attributes: { required: true } }),
+      h('p', { class: 'muted' }, 'Somebody new has a name; make an access token for them afterwards, under Keys. '
+        + 'With an identity provider, give the id that its tokens carry. Somebody who is a user already, '
+        + 'and of no other organization unless you are a superadmin, is added by the id alone.'),
+      input({ name: 'name', label: 'Name', hint: 'Empty for a user who is there already.' }),
       input({ name: 'email', label: 'Email', attributes: { type: 'email' } }),
       input({ name: 'id', label: 'Id', hint: 'A UUID. Empty: one is made.' }),
       roles(desk, 'member'),
     ],
     async submit(data) {
       const id = entry(data, 'id')
-      await send('POST', '/v1/admin/users', {
-        name: entry(data, 'name'), email: entry(data, 'email'), role: entry(data, 'role'),
-        organization_id: desk.organization, ...id === '' ? {} : { id },
-      })
+      const name = entry(data, 'name')
+      const membership = { organization_id: desk.organization, role: entry(data, 'role') }
+      if (name === '' && id !== '') await send('POST', '/v1/admin/memberships', { ...membership, user_id: id })
+      else {
+        await send('POST', '/v1/admin/users',
+          { ...membership, name, email: entry(data, 'email'), ...id === '' ? {} : { id } })
+      }
       forgetNames()
-      say(`${entry(data, 'name')} is added.`)
+      say(`${name || 'The user'} is added.`)
     },
   })
 }
@@ -93,7 +100,7 @@ function change(desk: Desk, p: Person, self: boolean): Promise<boolean> {
     content: [
       input({ name: 'name', label: 'Name', value: p.name, attributes: { required: true } }),
       input({ name: 'email', label: 'Email', value: p.email, attributes: { type: 'email' } }),
-      ...m && !self ? [roles(desk, m.role), choice(
+      ...!self ? [roles(desk, m.role), choice(
         { name: 'active', label: 'State', value: String(m.active),
           hint: 'While inactive, none of their credentials opens anything here.' },
         [['true', 'active'], ['false', 'inactive']])] : [],
@@ -105,7 +112,7 @@ function change(desk: Desk, p: Person, self: boolean): Promise<boolean> {
       if (name !== p.name || email !== p.email) await send('PATCH', `/v1/admin/users/${p.id}`, { name, email })
       const role = entry(data, 'role')
       const active = entry(data, 'active') === 'true'
-      if (m && !self && (role !== m.role || active !== m.active)) {
+      if (!self && (role !== m.role || active !== m.active)) {
         await send('PATCH', `/v1/admin/memberships/${m.organization_id}/${p.id}`, { role, active })
       }
       forgetNames()
@@ -114,13 +121,13 @@ function change(desk: Desk, p: Person, self: boolean): Promise<boolean> {
   })
 }
 
-function remove(p: Person, m: Membership): Promise<boolean> {
+function remove(p: Person): Promise<boolean> {
   return formDialog({
     title: `Remove ${p.name}`, action: 'Remove them', danger: true, cancelFirst: true,
     content: [h('p', {}, 'They are a member of this organization no longer, and their credentials in it are retired. '
       + 'The user stays; agents they owned here go on without an owner, and their usage stays.')],
     async submit() {
-      await send('DELETE', `/v1/admin/memberships/${m.organization_id}/${p.id}`)
+      await send('DELETE', `/v1/admin/memberships/${p.membership.organization_id}/${p.id}`)
       forgetNames()
       say(`${p.name} is no member any more.`)
     },

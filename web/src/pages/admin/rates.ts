@@ -11,7 +11,7 @@ import { table } from '../../ui/table'
 import { say } from '../../ui/toast'
 import { input } from './fields'
 import { act, acts, listing } from './listing'
-import { inOrder, margin, type Standing } from './standing'
+import { cents, inOrder, margin, type Standing } from './standing'
 import { entry, everything, type Desk, type Rate, type Unpriced } from './things'
 
 type Row = Rate & { standing: Standing; until: string | undefined }
@@ -51,7 +51,7 @@ export function rates(desk: Desk): HTMLElement[] {
 }
 
 function dollars(price: string): HTMLElement {
-  return h('span', { title: `${price} USD for a million` }, `$${price}`)
+  return h('span', { title: `${price} USD for a million` }, `$${cents(price)}`)
 }
 
 function moment(instant: string): string {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { inOrder, margin } from './standing'
+import { cents, inOrder, margin } from './standing'
 import type { Rate } from './things'
 
 const rate = (model: string, from: string): Rate => ({
@@ -26,4 +26,8 @@ test('a margin is told of the cost', () => {
   expect(margin('8', '7')).toBe('−12.5 %')
   expect(margin('2', '2')).toBe('0 %')
   expect(margin('0', '200')).toBe('–')
+})
+
+test('a price has cents, and all its digits', () => {
+  expect(['0', '1.3', '0.195', '833.333333'].map(cents)).toEqual(['0.00', '1.30', '0.195', '833.333333'])
 })

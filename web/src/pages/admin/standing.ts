@@ -27,3 +27,9 @@ export function margin(provider: string, billed: string): string {
   const shown = text(tenths * 10n ** 11n, tenths % 10n === 0n ? 0 : 1)
   return `${tenths > 0n ? '+' : ''}${shown} %`
 }
+
+// cents gives a price at least two decimals, and leaves the rest as it is.
+export function cents(price: string): string {
+  const [whole, fraction = ''] = price.split('.')
+  return `${whole}.${fraction.padEnd(2, '0')}`
+}
