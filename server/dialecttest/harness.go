@@ -29,6 +29,7 @@ import (
 	"github.com/meterhouse/meterhouse/schema/schematest"
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/console"
 	"github.com/meterhouse/meterhouse/server/corrections"
 	"github.com/meterhouse/meterhouse/server/exports"
 	"github.com/meterhouse/meterhouse/server/ingest"
@@ -111,6 +112,7 @@ type NodeConfig struct {
 	Now         func() time.Time // the dialects' clock; nil: time.Now
 
 	Buckets map[string]exports.Bucket // that exports may go to
+	Console console.Config            // how the console is reached
 }
 
 // Node is one server with a log of its own.
@@ -169,7 +171,7 @@ func (h *Harness) Start(t testing.TB, c NodeConfig) *Node {
 			Now: c.Now, Logger: logger,
 		}),
 		Directory: h.directory, Ingest: n.ingest, Corrections: corrector, Queries: c.Queries,
-		Reports: reporter, Logger: logger, Metrics: n.Metrics, Now: c.Now,
+		Reports: reporter, Logger: logger, Metrics: n.Metrics, Now: c.Now, Console: c.Console,
 	})
 	if err != nil {
 		t.Fatal(err)
