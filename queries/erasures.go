@@ -128,7 +128,7 @@ func (q *Queries) EraseUsage(ctx context.Context, e Erasure, t Trace) error {
 	}
 	name = "merge_" + t.Table
 	merging := clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	err := q.conn.Exec(merging, sqlFile(name+".sql"), text("partition", partition))
+	err := q.change(merging, sqlFile(name+".sql"), text("partition", partition))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}
@@ -190,9 +190,16 @@ type unfinished struct {
 	why   string
 }
 
-var unfinishedMutations = ask("unfinished_mutations", func(tables []string) []any {
-	return []any{list("tables", tables, func(s string) string { return s })}
-}, func(u *unfinished) []any { return []any{&u.count, &u.why} })
+var (
+	unfinishedMutations        = askUnfinished("unfinished_mutations")
+	unfinishedMutationsCluster = askUnfinished("unfinished_mutations_cluster")
+)
+
+func askUnfinished(name string) question[[]string, unfinished] {
+	return ask(name, func(tables []string) []any {
+		return []any{list("tables", tables, func(s string) string { return s })}
+	}, func(u *unfinished) []any { return []any{&u.count, &u.why} })
+}
 
 // rewriteLook is how often a rewrite is asked whether it is over.
 const rewriteLook = 10 * time.Millisecond
@@ -210,7 +217,7 @@ func (q *Queries) alter(ctx context.Context, name string, args ...any) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"mutations_sync": 0, "max_execution_time": 3600,
 	}))
-	if err := q.conn.Exec(ctx, sqlFile(name+".sql"), args...); err != nil {
+	if err := q.change(ctx, sqlFile(name+".sql"), args...); err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}
 	return nil
@@ -220,7 +227,8 @@ func (q *Queries) alter(ctx context.Context, name string, args ...any) error {
 // returned; the database goes on trying.
 func (q *Queries) Rewritten(ctx context.Context, tables ...string) error {
 	for wait := rewriteLook; ; wait = min(2*wait, time.Second) {
-		now, _, err := first(ctx, q.conn, unfinishedMutations, tables)
+		asked := pick(q, unfinishedMutations, unfinishedMutationsCluster)
+		now, _, err := first(ctx, q.conn, asked, tables)
 		switch {
 		case err != nil:
 			return err

@@ -1,11 +1,16 @@
 package queries
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
 	chproto "github.com/ClickHouse/ch-go/proto"
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/proto"
@@ -24,6 +29,9 @@ type Asked struct {
 func asked[P, R any](q question[P, R], p P) Asked {
 	return Asked{Name: q.name, Text: q.text, Args: q.bind(p)}
 }
+
+// onCluster asks what the cluster of schematest is asked.
+var onCluster = &Queries{cluster: schema.Cluster{Name: "meterhouse_test", Database: "default"}}
 
 // AllAsked returns every question this package asks, about one organization and agent (id) in a
 // range where the questions have one.
@@ -94,6 +102,11 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(doubledEvents, []uuid.UUID{id}),
 		asked(keysKept, none{}),
 		asked(keyWeeks, from),
+		asked(clusterForm, none{}),
+		asked(pick(onCluster, keyWeeks, keyWeeksCluster), from),
+		asked(pick(onCluster, unfinishedMutations, unfinishedMutationsCluster), []string{"users"}),
+		asked(pick(onCluster, usageVersion, usageVersionCluster),
+			[]tablePartitions{{"usage_events", "202601", "202612"}}),
 		asked(doubledKeys, slice{0, 1}),
 		asked(doubledEntries, DoubledParams{
 			Organization: id, Events: []uuid.UUID{id}, Times: []time.Time{from},
@@ -164,6 +177,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(exportHours, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(exportEvents, ExportEventsParams{Organization: id, From: from, To: to}),
 		asked(consoleKeys, none{}),
+		asked(serverVersion, none{}),
 		asked(eventsHours, eventsAsked(id, uuid.Nil, from, to)),
 		asked(eventsQuarters, eventsAsked(id, id, from, to)),
 		asked(eventsDays, eventsAsked(id, uuid.Nil, from, to)),
@@ -256,3 +270,53 @@ type nativeBatch struct {
 }
 
 func (b nativeBatch) Columns() []column.Interface { return b.block.Columns }
+
+// OpenCluster opens a database of schematest.NewCluster, whose one server runs what is said to the
+// whole cluster by itself.
+func OpenCluster(ctx context.Context, options *clickhouse.Options, name string) (*Queries, error) {
+	own := *options
+	own.Settings = clickhouse.Settings{"prefer_localhost_replica": 1}
+	q, err := Open(ctx, Config{Options: &own, Cluster: name})
+	if err == nil {
+		q.conn = aloneConn{q.conn, " ON CLUSTER '" + name + "'"}
+	}
+	return q, err
+}
+
+type aloneConn struct {
+	driver.Conn
+	onCluster string
+}
+
+func (c aloneConn) Exec(ctx context.Context, query string, args ...any) error {
+	query = strings.ReplaceAll(query, c.onCluster, "")
+	if strings.HasPrefix(query, "SYSTEM SYNC REPLICA") {
+		return nil // there are none
+	}
+	return c.Conn.Exec(ctx, query, args...)
+}
+
+// Answer returns the rows of a question, whatever they are, as text.
+func (q *Queries) Answer(ctx context.Context, a Asked) (answer []string, err error) {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settingsOf(a.Text)))
+	rows, err := q.conn.Query(ctx, a.Text, a.Args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var row []any
+		for _, column := range rows.ColumnTypes() {
+			row = append(row, reflect.New(column.ScanType()).Interface())
+		}
+		if err := rows.Scan(row...); err != nil {
+			return nil, err
+		}
+		line, err := json.Marshal(row)
+		if err != nil {
+			return nil, err
+		}
+		answer = append(answer, string(line))
+	}
+	return answer, rows.Err()
+}

@@ -77,14 +77,17 @@ var ErrNodeAbsent = errors.New("does not answer and may have an insert half done
 	"again, or say that it will never run again")
 
 // AwaitHold returns when every node that runs keeps the hold: none of them inserts into the ledger
-// until the hold ends. A node that went without saying that it has nothing half done is an
+// until the hold ends, and on a cluster every replica has what they did. A node that went without saying that it has nothing half done is an
 // ErrNodeAbsent that names it. It waits while an older hold is active.
 func (q *Queries) AwaitHold(ctx context.Context, h Hold) error {
 	const look = 100 * time.Millisecond
 	for {
 		kept, err := q.holdKept(ctx, h)
-		if err != nil || kept {
+		if err != nil {
 			return err
+		}
+		if kept {
+			return q.syncReplicas(ctx)
 		}
 		select {
 		case <-time.After(look):

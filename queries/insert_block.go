@@ -19,6 +19,7 @@ func claimSettings(token string, within time.Duration) clickhouse.Settings {
 	settings := insertSettings(token)
 	settings["max_execution_time"] = max(1, int(within/time.Second))
 	settings["timeout_overflow_mode"] = "throw"
+	settings["insert_quorum_parallel"] = 0 // readers are to find every claim before the newest
 	return settings
 }
 
@@ -35,19 +36,21 @@ func (q *Queries) insertBlock(
 	defer func() { end(span, noRows, err) }()
 	ctx = clickhouse.Context(ctx, clickhouse.WithColumnNamesAndTypes(columns),
 		clickhouse.WithSettings(settings))
-	out, err := q.conn.PrepareBatch(ctx, sqlFile(name+".sql"))
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, brief(err))
-	}
-	for _, row := range rows {
-		if err := out.Append(row...); err != nil {
-			return fmt.Errorf("%s: %w", name, errors.Join(err, out.Abort()))
+	return whenSettled(ctx, func() error {
+		out, err := q.conn.PrepareBatch(ctx, sqlFile(name+".sql"))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, brief(err))
 		}
-	}
-	if err := out.Send(); err != nil {
-		return fmt.Errorf("%s: %w", name, brief(err))
-	}
-	return nil
+		for _, row := range rows {
+			if err := out.Append(row...); err != nil {
+				return fmt.Errorf("%s: %w", name, errors.Join(err, out.Abort()))
+			}
+		}
+		if err := out.Send(); err != nil {
+			return fmt.Errorf("%s: %w", name, brief(err))
+		}
+		return nil
+	})
 }
 
 // rowsFor returns the rows of an insert of many things.

@@ -11,13 +11,18 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // connectionsMax bounds the connections to one ClickHouse when a DSN does not say otherwise.
 const connectionsMax = 32
 
 // Queries asks one ClickHouse. It is safe for use by many goroutines.
-type Queries struct{ conn driver.Conn }
+type Queries struct {
+	conn    driver.Conn
+	cluster schema.Cluster // zero: one server
+}
 
 // New returns Queries over a connection whose settings are the caller's business; Open sets them.
 func New(conn driver.Conn) *Queries { return &Queries{conn: conn} }
@@ -38,6 +43,21 @@ type Config struct {
 	Password string // of the user "default" there
 	// DialContext opens connections to Address when it is not nil.
 	DialContext func(ctx context.Context, address string) (net.Conn, error)
+
+	// Cluster is the name of the cluster that the database is spread over; empty: one server.
+	Cluster string
+}
+
+// spread returns the cluster of the config with its database, zero for one server.
+func (c Config) spread(options *clickhouse.Options) (schema.Cluster, error) {
+	if c.Cluster == "" {
+		return schema.Cluster{}, nil
+	}
+	spread := schema.Cluster{Name: c.Cluster, Database: options.Auth.Database}
+	if spread.Database == "" {
+		spread.Database = "default"
+	}
+	return spread, spread.Check()
 }
 
 // ClickHouse returns the options of a connection, with the settings every connection has: what
@@ -47,7 +67,7 @@ func (c Config) ClickHouse() (*clickhouse.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	options.Settings = connectionSettings(options.Settings)
+	options.Settings = connectionSettings(options.Settings, c.Cluster != "")
 	checkAnswers(options)
 	if options.MaxOpenConns == 0 {
 		options.MaxOpenConns = connectionsMax
@@ -102,9 +122,14 @@ func (c Config) options() (*clickhouse.Options, error) {
 	return nil, errors.New("clickhouse: neither a DSN nor an address")
 }
 
-// Open connects to the ClickHouse of the config and asks it for a sign of life.
+// Open connects to the ClickHouse of the config and asks it for a sign of life. A database that was
+// migrated for a cluster is refused without one, and the other way round.
 func Open(ctx context.Context, config Config) (*Queries, error) {
 	options, err := config.ClickHouse()
+	if err != nil {
+		return nil, err
+	}
+	spread, err := config.spread(options)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +138,11 @@ func Open(ctx context.Context, config Config) (*Queries, error) {
 		return nil, fmt.Errorf("clickhouse: %w", err)
 	}
 	q := New(conn)
+	q.cluster = spread
 	if err := q.Ping(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if err := q.checkForm(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return q, nil

@@ -106,7 +106,7 @@ const attachNeeds = 5 * time.Second
 // was, or as it should be: then a second call finds nothing to do.
 func (q *Queries) Rebuild(ctx context.Context, p RebuildParams) (_ []Change, err error) {
 	r, err := rebuildOf(p.Table)
-	if err != nil {
+	if err = errors.Join(err, q.notOnCluster(p.Table)); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -157,6 +157,9 @@ func (q *Queries) RebuildDimensions(ctx context.Context, p RebuildParams) error 
 
 // RebuildEventPlaces writes the places that are lacking of the events of [From, To)'s days.
 func (q *Queries) RebuildEventPlaces(ctx context.Context, p RebuildParams) error {
+	if err := q.notOnCluster("event_places"); err != nil {
+		return err
+	}
 	// What it compares with is held in memory: of a day at a time.
 	for from := p.From; from.Before(p.To); from = from.AddDate(0, 0, 1) {
 		if err := q.add(ctx, rebuildEventPlaces, from, from.AddDate(0, 0, 1)); err != nil {

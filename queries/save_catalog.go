@@ -105,16 +105,18 @@ func (q *Queries) insertRows(ctx context.Context, t tableRows) error {
 		return nil
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
-	out, err := q.conn.PrepareBatch(ctx, sqlFile(t.name+".sql"))
-	if err != nil {
-		return err
-	}
-	for _, row := range t.rows {
-		if err := out.Append(row...); err != nil {
-			return errors.Join(err, out.Abort())
+	return whenSettled(ctx, func() error {
+		out, err := q.conn.PrepareBatch(ctx, sqlFile(t.name+".sql"))
+		if err != nil {
+			return err
 		}
-	}
-	return out.Send()
+		for _, row := range t.rows {
+			if err := out.Append(row...); err != nil {
+				return errors.Join(err, out.Abort())
+			}
+		}
+		return out.Send()
+	})
 }
 
 // orEpoch stands in for a zero time, which is before what a DateTime64 can hold.

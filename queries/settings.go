@@ -18,7 +18,7 @@ const BatchRowsMax = 1 << 20
 
 // connectionSettings returns the settings of every connection: bounds, which given may replace,
 // and what our sums rely on, which it may not. None of it is left to a server's default.
-func connectionSettings(given clickhouse.Settings) clickhouse.Settings {
+func connectionSettings(given clickhouse.Settings, cluster bool) clickhouse.Settings {
 	s := clickhouse.Settings{
 		"max_execution_time":    secondsMax,
 		"timeout_overflow_mode": "throw",
@@ -26,7 +26,13 @@ func connectionSettings(given clickhouse.Settings) clickhouse.Settings {
 		"max_result_rows":       resultRowsMax,
 		"result_overflow_mode":  "throw",
 	}
+	if cluster {
+		maps.Copy(s, clusterDefaults())
+	}
 	maps.Copy(s, given)
+	if cluster {
+		maps.Copy(s, clusterSettings())
+	}
 	maps.Copy(s, clickhouse.Settings{
 		"async_insert":     0, // an insert is answered when it is stored
 		"session_timezone": "UTC",
@@ -50,6 +56,8 @@ func insertSettings(token string) clickhouse.Settings {
 		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		"materialized_views_ignore_errors":                   0,
 		"async_insert":                                       0,
+		// Batches are independent of each other: none waits for another's quorum.
+		"insert_quorum_parallel": 1,
 
 		"max_insert_block_size":                              BatchRowsMax,
 		"max_insert_block_size_bytes":                        0,

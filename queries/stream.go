@@ -5,6 +5,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -38,12 +39,21 @@ type question[P, R any] struct {
 }
 
 func ask[P, R any](name string, bind func(P) []any, into func(*R) []any) question[P, R] {
-	return question[P, R]{name: name, text: sqlFile(name + ".sql"), bind: bind, into: into}
+	text := sqlFile(name + ".sql")
+	return question[P, R]{
+		name: name, text: text, bind: bind, into: into, settings: settingsOf(text),
+	}
 }
 
-// with returns the question with settings of its own.
+// with returns the question with more settings of its own.
 func (q question[P, R]) with(settings clickhouse.Settings) question[P, R] {
-	q.settings = settings
+	all := maps.Clone(settings)
+	for name, value := range q.settings {
+		if _, replaced := all[name]; !replaced {
+			all[name] = value
+		}
+	}
+	q.settings = all
 	return q
 }
 
@@ -69,7 +79,11 @@ func stream[P, R any](
 	ctx, span := begin(ctx, q.name)
 	count := 0
 	defer func() { end(span, count, err) }()
-	rows, err := conn.Query(ctx, q.text, q.bind(params)...)
+	var rows driver.Rows
+	err = whenSettled(ctx, func() (err error) {
+		rows, err = conn.Query(ctx, q.text, q.bind(params)...)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", q.name, brief(err))
 	}

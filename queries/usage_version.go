@@ -11,14 +11,21 @@ import (
 // tablePartitions are the partitions of a table from one id to another.
 type tablePartitions struct{ table, first, last string }
 
-var usageVersion = ask("usage_version", func(tables []tablePartitions) []any {
-	var names, first, last []string
-	for _, t := range tables {
-		names = append(names, t.table)
-		first, last = append(first, t.first), append(last, t.last)
-	}
-	return []any{texts("tables", names), texts("first", first), texts("last", last)}
-}, func(version *string) []any { return []any{version} })
+var (
+	usageVersion        = askUsageVersion("usage_version")
+	usageVersionCluster = askUsageVersion("usage_version_cluster")
+)
+
+func askUsageVersion(name string) question[[]tablePartitions, string] {
+	return ask(name, func(tables []tablePartitions) []any {
+		var names, first, last []string
+		for _, t := range tables {
+			names = append(names, t.table)
+			first, last = append(first, t.first), append(last, t.last)
+		}
+		return []any{texts("tables", names), texts("first", first), texts("last", last)}
+	}, func(version *string) []any { return []any{version} })
+}
 
 // UsageVersion returns a text that changes whenever the answer to query may have changed: inserts,
 // mutations and dropped partitions of the tables it is answered from change it, merges do not. Of
@@ -37,7 +44,8 @@ func (q *Queries) UsageVersion(ctx context.Context, query schema.UsageQuery) (st
 		}
 		tables = append(tables, ranking.partitions()...)
 	}
-	version, _, err := first(ctx, q.conn, usageVersion, widest(tables))
+	version, _, err := first(ctx, q.conn, pick(q, usageVersion, usageVersionCluster),
+		widest(tables))
 	return version, err
 }
 

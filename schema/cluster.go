@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ var sharded = map[string]string{
 
 // Sharded reports whether a table is spread by organization on a cluster.
 func Sharded(table string) bool { _, is := sharded[table]; return is }
+
+// ShardedTables returns the names of the tables that are spread, in order.
+func ShardedTables() []string { return slices.Sorted(maps.Keys(sharded)) }
 
 // LocalTable returns the name of the table that has a shard's rows on a cluster, and the name itself
 // where every server has the whole table.
