@@ -46,7 +46,8 @@ const (
 type pass struct {
 	*Reporter
 	run     schema.ReportRun
-	limited int // passes before this one, in a row, that Stripe did not let go on
+	limited int    // passes before this one, in a row, that Stripe did not let go on
+	least   uint32 // revision that may be fixed: those before may have been used
 
 	mu       sync.Mutex
 	slots    map[schema.Slot]fate // with something to be told
@@ -85,6 +86,9 @@ func (r *Reporter) Run(ctx context.Context) (run schema.ReportRun, err error) {
 		alerted:  map[string]bool{},
 	}
 	waits, err := p.waits(ctx)
+	if err == nil && !waits {
+		waits, err = p.restored(ctx)
+	}
 	if err == nil && !waits {
 		err = p.work(ctx)
 	}
@@ -167,6 +171,7 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 			p.idle++
 		case freeze:
 			j.intent.CreatedAt, j.intent.Writer = seen, p.cfg.Writer
+			p.renumber(&j.intent)
 			batch.Intents = append(batch.Intents, j.intent)
 		default:
 			sending = append(sending, j)

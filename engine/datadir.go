@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -42,11 +43,23 @@ func prepareDir(dir string) (string, error) {
 	return real, nil
 }
 
+// engineConfig is what the engine reads. Without a path for backups it makes none to files.
+const engineConfig = "<clickhouse><backups><allowed_path>%s</allowed_path></backups></clickhouse>\n"
+
 // prepareFiles writes what the engine is told to read and clears what a killed one left. The
 // caller holds the lock.
-func prepareFiles(dir string) error {
+func prepareFiles(dir, backups string) error {
+	backups, err := filepath.Abs(backups)
+	if err != nil {
+		return dirError(dir, err)
+	}
+	var path strings.Builder
+	if err := xml.EscapeText(&path, []byte(backups)); err != nil {
+		return dirError(dir, err)
+	}
 	config := filepath.Join(dir, configFile)
-	if err := os.WriteFile(config, []byte("<clickhouse></clickhouse>\n"), 0o640); err != nil {
+	text := fmt.Appendf(nil, engineConfig, path.String())
+	if err := os.WriteFile(config, text, 0o640); err != nil {
 		return dirError(dir, err)
 	}
 	pipes := filepath.Join(dir, pipesDir)

@@ -101,7 +101,7 @@ func start(path, dir string, c Config) (*DB, error) {
 		queue:    int64(c.QueueMax),
 		patience: c.QueueWait,
 	}
-	if err := prepareFiles(dir); err != nil {
+	if err := prepareFiles(dir, c.BackupsDir); err != nil {
 		return nil, err
 	}
 	if db.root = lib.open(db.args("root")); db.root == nil {

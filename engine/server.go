@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
@@ -19,6 +20,9 @@ type Config struct {
 	LibraryPath string
 	// DataDir is where the engine keeps its files; it is created.
 	DataDir string
+	// BackupsDir is the only folder that BACKUP … TO File may write below, and RESTORE read; the
+	// folder backups of DataDir if empty. The engine makes it when it is needed.
+	BackupsDir string
 	// Listen is the address to serve on, 127.0.0.1:0 if empty.
 	Listen string
 	// Password is what the user "default" must give. Start makes one up if it is empty; Run
@@ -48,6 +52,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
+	}
+	if c.BackupsDir == "" {
+		c.BackupsDir = filepath.Join(c.DataDir, "backups")
 	}
 	if c.LockWait == 0 {
 		c.LockWait = 10 * time.Second

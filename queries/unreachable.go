@@ -48,6 +48,14 @@ func Answered(err error) bool {
 	return errors.As(err, &exception)
 }
 
+// Missing reports whether an error says that a table, or the database, is not there.
+func Missing(err error) bool {
+	const noTable, noDatabase = 60, 81
+	exception := (*clickhouse.Exception)(nil)
+	return errors.As(err, &exception) &&
+		(exception.Code == noTable || exception.Code == noDatabase)
+}
+
 // brief takes the address of a failed HTTP request out of an error: it holds every setting, which
 // is a page of text.
 func brief(err error) error {

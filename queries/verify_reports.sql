@@ -1,7 +1,8 @@
 -- Is what Stripe is told fixed once, and is none of it missing?
 -- Revisions of slots with hours in [from, to) that are fixed twice, or were sent without being
 -- fixed, or of which Stripe had another number, missing revisions, names that two revisions share,
--- and carries and batches of intents whose numbers are taken twice, or missing.
+-- and carries and batches of intents whose numbers are taken twice, or missing. Once the database
+-- was restored the revisions of a slot go on at the next whole thousand.
 SELECT
     place,
     organization_id,
@@ -73,14 +74,16 @@ FROM
         'revision',
         toUInt64(max(revision)),
         'is the newest, and some before it are missing',
-        toUInt64(max(revision) - uniqExact(revision)) AS missing
+        toUInt64(max(revision) - greatest(toInt64(block) * 1000 - 1, 0) - uniqExact(revision))
+            AS missing
     FROM report_intents
     WHERE window_start >= {from:DateTime64(6, 'UTC')}
       AND window_start < {to:DateTime64(6, 'UTC')}
     GROUP BY
         organization_id,
         meter,
-        window_start
+        window_start,
+        intDiv(revision, 1000) AS block
     HAVING missing > 0
     UNION ALL
     SELECT

@@ -104,6 +104,19 @@ func migrateTo(
 	return applied, nil
 }
 
+// Newest returns the version that Migrate brings a database to.
+func Newest() int64 {
+	src, err := iofs.New(migrations, "migrations")
+	if err != nil {
+		panic(err) // they are embedded, and tests read them
+	}
+	versions, err := sourceVersions(src)
+	if err != nil {
+		panic(err)
+	}
+	return int64(versions[len(versions)-1])
+}
+
 // migrator is golang-migrate over this package's migrations and one database.
 type migrator struct {
 	driver   database.Driver

@@ -60,6 +60,9 @@ type accessConfig struct {
 // engineDir is the embedded engine's part of the data directory.
 func (c *config) engineDir() string { return filepath.Join(c.data, "engine") }
 
+// backupsDir is where the embedded engine may put backups.
+func (c *config) backupsDir() string { return filepath.Join(c.data, "backups") }
+
 // flags returns a flag set whose every flag falls back to its environment variable.
 func (c *config) flags(name string, std streams) *flag.FlagSet {
 	f := flag.NewFlagSet("meterhouse "+name, flag.ContinueOnError)

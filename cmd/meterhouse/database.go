@@ -90,6 +90,36 @@ func (d *database) migrate(ctx context.Context, logger *slog.Logger) (int, error
 	return schema.Migrate(ctx, options, logger)
 }
 
+// errOldSchema is a database that is to be migrated first.
+var errOldSchema = errors.New("run `meterhouse migrate` with this program first: nodes of the " +
+	"version before go on meanwhile")
+
+// checkSchema returns an errOldSchema where the schema is older than this program. A newer one is as
+// good: migrations only add, so that a program goes on while those after it come.
+func (d *database) checkSchema(ctx context.Context) error {
+	version, half, err := d.queries.SchemaVersion(ctx)
+	newest := schema.Newest()
+	switch {
+	case queries.Missing(err):
+		return fmt.Errorf("the database has no schema: %w", errOldSchema)
+	case err != nil:
+		return err
+	case version < newest || version == newest && half:
+		return fmt.Errorf("the database has schema version %d, this program needs %d: %w",
+			version, newest, errOldSchema)
+	}
+	return nil
+}
+
+// newerSchema reports whether a newer program has migrated the database.
+func (d *database) newerSchema(ctx context.Context) (bool, error) {
+	version, _, err := d.queries.SchemaVersion(ctx)
+	if queries.Missing(err) {
+		return false, nil
+	}
+	return version > schema.Newest(), err
+}
+
 // close closes the connections, and stops the engine if this process started it.
 func (d *database) close() error {
 	return errors.Join(d.queries.Close(), d.stopEngine())

@@ -22,6 +22,7 @@ func runEngine(ctx context.Context, args []string, std streams) error {
 	config := engine.Config{
 		LibraryPath: c.library,
 		DataDir:     c.engineDir(),
+		BackupsDir:  c.backupsDir(),
 		Listen:      listen,
 		Password:    os.Getenv(engine.PasswordEnv),
 		Logger:      c.logger(std),

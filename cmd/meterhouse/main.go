@@ -45,6 +45,8 @@ func commands() []command {
 		{"verify", "prove that the rollups equal the ledger", runVerify},
 		{"retention", "retention --once: remove months that organizations keep no longer",
 			runRetention},
+		{"backup", "backup --to PLACE: have ClickHouse back the database up, beside what runs", backup},
+		{"restore", "restore --from PLACE: bring a backup into an empty database", restore},
 		{"rebuild", "make the rollups of some days what the ledger says", rebuild},
 		{"version", "print the version", version},
 	}

@@ -54,6 +54,8 @@ func (c *config) reportWork(args []string, std streams) (reportWork, error) {
 	f.BoolFunc("once", "tell Stripe now what serve would tell it, and say how it went",
 		chosen(reportOnce))
 	f.BoolFunc("reconcile", "compare what Stripe has with what it was told", chosen(reconcile))
+	f.BoolFunc("after-restore", "compare what Stripe has with what a restored database says it was "+
+		"told, and let reports go on", chosen(afterRestore))
 	f.Func("explain", "show all that is behind the number of a `slot`, as "+
 		"organization/meter/2026-11-22T13", func(text string) error {
 		slot, err := schema.ParseSlot(text)
@@ -68,7 +70,7 @@ func (c *config) reportWork(args []string, std streams) (reportWork, error) {
 	}
 	if len(works) != 1 {
 		fmt.Fprintln(std.err,
-			"meterhouse report: give one of --once, --reconcile and --explain SLOT")
+			"meterhouse report: give one of --once, --reconcile, --after-restore and --explain SLOT")
 		return nil, errUsage
 	}
 	return works[0], nil
@@ -118,6 +120,18 @@ func reconcile(ctx context.Context, r *billing.Reporter, out io.Writer) error {
 		return fmt.Errorf("%d differ, %d could not be compared", differ, skipped)
 	}
 	return nil
+}
+
+// afterRestore compares, and lets reports go on.
+func afterRestore(ctx context.Context, r *billing.Reporter, out io.Writer) error {
+	all, err := r.AfterRestore(ctx)
+	if all != nil {
+		err = errors.Join(err, billing.RenderComparisons(out, all))
+	}
+	if err == nil {
+		fmt.Fprintln(out, "reports go on")
+	}
+	return err
 }
 
 func explain(slot schema.Slot) reportWork {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,8 +12,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/meterhouse/meterhouse/server"
 	"github.com/meterhouse/meterhouse/server/access"
@@ -40,9 +41,9 @@ const memoryGoal = 272 << 20
 // startTimeout bounds what serve waits for its database when it starts.
 const startTimeout = 2 * time.Minute
 
-func serve(ctx context.Context, args []string, std streams) error {
-	var c config
-	f := c.databaseFlags("serve", std)
+// serveFlags adds all that serve takes.
+func (c *config) serveFlags(name string, std streams) (*flag.FlagSet, error) {
+	f := c.databaseFlags(name, std)
 	f.StringVar(&c.listen, "listen", env("METERHOUSE_LISTEN", "127.0.0.1:8080"),
 		"`address` to accept requests on (METERHOUSE_LISTEN)")
 	f.StringVar(&c.catalog, "catalog", os.Getenv("METERHOUSE_CATALOG"),
@@ -52,8 +53,14 @@ func serve(ctx context.Context, args []string, std streams) error {
 			"(METERHOUSE_ADMIN_LISTEN)")
 	c.log.accessLogFlag(f)
 	f.BoolVar(&c.demo, "demo", false, "apply the built-in demo catalog and print requests to paste")
-	if err := errors.Join(c.verifyFlag(f), c.retentionFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
-		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f), c.tlsFlags(f)); err != nil {
+	return f, errors.Join(c.verifyFlag(f), c.retentionFlag(f), c.accessFlags(f), c.logFlag(f), c.keysFlag(f),
+		c.billingFlags(f), c.intervalFlag(f), c.exportsFlags(f), c.tlsFlags(f))
+}
+
+func serve(ctx context.Context, args []string, std streams) error {
+	var c config
+	f, err := c.serveFlags("serve", std)
+	if err != nil {
 		return err
 	}
 	if _, err := parse(f, args, 0, ""); err != nil {
@@ -66,7 +73,7 @@ func serve(ctx context.Context, args []string, std streams) error {
 		debug.SetMemoryLimit(memoryGoal)
 	}
 	n := newNode(&c, c.logger(std))
-	err := n.start(ctx)
+	err = n.start(ctx)
 	if err == nil {
 		fmt.Fprintf(std.out, "meterhouse %s accepts requests on %s://%s\n",
 			versionText(), c.tls.scheme(), n.listener.Addr())
@@ -99,14 +106,12 @@ type node struct {
 	failed    chan error
 	admin     *adminListener
 	metrics   *prometheus.Registry
+	pulse     *pulse
 	tracing   *tracing.Tracing
 }
 
 func newNode(c *config, logger *slog.Logger) *node {
-	n := &node{config: c, logger: logger, metrics: prometheus.NewRegistry()}
-	n.metrics.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return n
+	return &node{config: c, logger: logger, metrics: newMetrics()}
 }
 
 func (n *node) start(ctx context.Context) error {
@@ -134,11 +139,12 @@ func (n *node) start(ctx context.Context) error {
 	if err := n.startDirectory(ctx); err != nil {
 		return err
 	}
+	n.startMetrics()
 	metrics := n.metrics
 	if err := n.startTracing(ctx, metrics); err != nil {
 		return err
 	}
-	if err := n.startIngest(metrics); err != nil {
+	if err := n.startIngest(ctx, metrics); err != nil {
 		return err
 	}
 	n.corrector = corrections.New(corrections.Config{
@@ -181,6 +187,10 @@ func (n *node) newServer() (*server.Server, error) {
 		Reports:     n.reports,
 		Exports:     n.exports,
 		Erasures:    n.eraser,
+		System: server.SystemConfig{
+			Version: versionText(), StartedAt: time.Now(), Embedded: n.database.embedded,
+			Verify: n.schedule.Status, Reports: n.reports.Status,
+		},
 		Logger:      n.logger,
 		Metrics:     n.metrics,
 		Now:         time.Now,
@@ -195,8 +205,11 @@ func (n *node) newServer() (*server.Server, error) {
 	})
 }
 
-func (n *node) startIngest(metrics prometheus.Registerer) error {
-	var err error
+func (n *node) startIngest(ctx context.Context, metrics prometheus.Registerer) error {
+	ledger, err := n.database.queries.Ledger(ctx)
+	if err != nil {
+		return err
+	}
 	if n.ingest, err = ingest.Open(ingest.Config{
 		Dir:      n.config.data,
 		Store:    n.database.queries,
@@ -208,6 +221,8 @@ func (n *node) startIngest(metrics prometheus.Registerer) error {
 		Metrics:  metrics,
 		Tracer:   n.tracing.Tracer(),
 		Window:   n.config.window,
+		LedgerID: ledger,
+		Restored: func(node uuid.UUID, next uint64) error { return n.restored(ledger, node, next) },
 		Limit:    n.config.access.events,
 
 		LogBytesMax: n.config.logLimit,
@@ -242,8 +257,19 @@ func (n *node) startDatabase(ctx context.Context) error {
 	} else {
 		n.database, err = openDatabase(ctx, n.config, n.logger)
 	}
-	if err != nil || !n.database.embedded {
+	if err != nil {
 		return err
+	}
+	newer, err := n.database.newerSchema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case newer:
+		n.logger.Warn("a newer meterhouse has migrated the database: this one goes on; end the " +
+			"upgrade by starting the newer one here too")
+		return nil
+	case !n.database.embedded:
+		return n.database.checkSchema(ctx)
 	}
 	_, err = n.database.migrate(ctx, n.logger)
 	return err
@@ -328,6 +354,9 @@ func (n *node) stop() error {
 		ctx, cancel := context.WithTimeout(context.Background(), drainGrace)
 		errs = append(errs, n.ingest.Stop(ctx))
 		cancel()
+	}
+	if n.pulse != nil {
+		n.pulse.Stop()
 	}
 	if n.directory != nil {
 		n.directory.Stop()

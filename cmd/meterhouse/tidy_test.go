@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"server/openapi":      {},
 	"server/report":       {"schema", "server/access", "server/dialect"},
 	"server/usage":        {"schema", "server/access", "server/dialect", "server/tabular"},
+	"server/system":       {"schema", "server/dialect"},
 	"server/tabular":      {"schema"},
 	"server/share":        {},
 	"server/console":      {"schema", "queries", "server/access", "server/dialect"},
@@ -58,7 +59,7 @@ var mayImport = map[string][]string{
 		"schema", "queries", "server/access", "server/dialect", "server/fair", "server/ingest",
 		"server/raia", "server/memori", "server/digitalocean", "server/tracker", "server/native",
 		"server/agent700", "server/admin", "server/otlp", "server/corrections", "server/openapi",
-		"server/report", "server/usage", "server/share", "server/console",
+		"server/report", "server/usage", "server/share", "server/system", "server/console",
 	},
 	"cmd/meterhouse": {
 		"schema", "queries", "engine", "server", "server/access", "server/ingest",

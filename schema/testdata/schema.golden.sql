@@ -1154,6 +1154,29 @@ GROUP BY
     meter,
     window_start
 
+CREATE TABLE restored_nodes
+(
+    `ledger` UUID COMMENT 'of the table usage_events, as of restores',
+    `node` UUID,
+    `first` UInt64 COMMENT 'sequence of the first that is lost',
+    `last` UInt64 COMMENT 'of the last; before first: none is',
+    `said_at` DateTime64(6, 'UTC')
+)
+ENGINE = ReplacingMergeTree(said_at)
+ORDER BY (ledger, node)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
+CREATE TABLE restores
+(
+    `ledger` UUID COMMENT 'of the table usage_events',
+    `restored_at` DateTime64(6, 'UTC'),
+    `reports_at` DateTime64(6, 'UTC') COMMENT 'when reports were let go on, the epoch: they wait',
+    `version` UInt64
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY ledger
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE retired
 (
     `month` Date COMMENT 'its first day',

@@ -17,6 +17,7 @@ type batcher struct {
 	bytes    atomic.Int64  // in the log and not stored
 	events   atomic.Int64  // likewise
 	accepted atomic.Uint64 // inserts that ClickHouse took
+	oldest   atomic.Int64  // when the oldest event came that is being stored; 0: there is none
 	tooMany  int64         // this many events are a full batch
 
 	mu       sync.Mutex
@@ -71,12 +72,18 @@ func newBatcher(in *Ingest) *batcher {
 	return b
 }
 
-// recovered sets where the log was left. The sequence of what is stored is not needed before
-// the first batch: nobody waits for an event of an earlier process.
+// recovered sets where the log was left. What is said to be stored must be: others learn the keys of
+// it from the ledger, once.
 func (b *batcher) recovered(p progress) {
 	b.progress, b.restored, b.restoredAt = p, p.Fixed, p.At
 	b.last, b.planned = p.Stored, p.Stored
 	b.sequence = b.in.next - 1
+	if p.Stored >= b.in.log.last {
+		return
+	}
+	if e, _, err := b.in.log.read(p.Stored + 1); err == nil && e.first > 0 {
+		b.sequence = e.first - 1
+	}
 }
 
 func (b *batcher) start() {
@@ -281,6 +288,8 @@ func (b *batcher) settle() bool {
 		b.next = nil
 		b.work.Go(func() { b.send(f) })
 	}
+	b.toStore()
+	b.in.metrics.stored(stored, p.At)
 	b.finish(p, stored)
 	return b.ctx.Err() == nil
 }

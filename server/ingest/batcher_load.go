@@ -23,6 +23,7 @@ type batch struct {
 	last     uint64
 	nonce    uint64
 	answered time.Time    // when it was fixed, or ClickHouse last answered to it
+	oldest   time.Time    // when its first event came
 	links    []trace.Link // to some of its requests; nil: they were not asked for
 	stored   bool         // or set aside: it is no longer in the way
 }
@@ -82,7 +83,7 @@ func (b *batcher) outlast() bool {
 // load reads entries from f.from to upTo, or fewer when there are rowsMax rows before.
 func (b *batcher) load(f *batch, upTo uint64, rowsMax int) error {
 	f.rows.Reset()
-	f.bytes, f.events, f.first = 0, 0, 0
+	f.bytes, f.events, f.first, f.oldest = 0, 0, 0, time.Time{}
 	for index := f.from; index <= upTo && f.rows.Rows() < rowsMax; index++ {
 		e, size, err := b.in.log.read(index)
 		if err != nil {
@@ -98,6 +99,7 @@ func (b *batcher) load(f *batch, upTo uint64, rowsMax int) error {
 		f.bytes += int64(size)
 		f.events += int64(e.count)
 	}
+	f.oldest = f.rows.FirstIngested()
 	return nil
 }
 
@@ -121,6 +123,7 @@ func appendEntry(
 // plan takes up what was loaded: what comes after it is for the next batch.
 func (b *batcher) plan(f *batch) {
 	b.loading, b.next = false, f
+	b.toStore()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.planned = f.to

@@ -44,10 +44,10 @@ type Config struct {
 	LedgerID uuid.UUID
 	Restored func(node uuid.UUID, next uint64) error
 
-	Now      func() time.Time
-	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
-	Tracer   trace.Tracer // of batches; nil: they are not traced
+	Now     func() time.Time
+	Logger  *slog.Logger
+	Metrics prometheus.Registerer
+	Tracer  trace.Tracer // of batches; nil: they are not traced
 
 	LogBytesMax   int64         // of events not yet in ClickHouse; default 4 GiB
 	QueueBytesMax int64         // of requests waiting for their fsync; default 64 MiB
@@ -95,6 +95,7 @@ type Ingest struct {
 	keys    *keys.Store
 	gate    Gate // before the ledger
 	metrics *metrics
+	totals  totals
 	next    uint64 // sequence of the next event, as recovered
 
 	traced tracedRequests // whose events are in no batch yet
@@ -134,7 +135,9 @@ func Open(c Config) (*Ingest, error) {
 		return nil, errors.Join(err, log.close())
 	}
 	if restored {
-		known.Lose()
+		if err := c.relearn(log, known); err != nil {
+			return nil, errors.Join(err, known.Close(), log.close())
+		}
 	}
 	in := &Ingest{
 		cfg:           c,
@@ -229,6 +232,7 @@ func (in *Ingest) Record(
 	account := in.accounts.of(snapshot, events[0].Organization)
 	if err := in.ready(account); err != nil {
 		in.metrics.refused.Add(float64(len(events)))
+		in.totals.refused.Add(int64(len(events)))
 		return dialect.Receipt{}, err
 	}
 	r := in.requests.Get().(*request)
@@ -237,6 +241,7 @@ func (in *Ingest) Record(
 	defer in.requests.Put(r)
 	rejected := in.encode(r, events, snapshot)
 	in.metrics.rejected.Add(float64(len(rejected)))
+	in.totals.rejected.Add(int64(len(rejected)))
 	if len(r.ends) == 0 || atomic && len(rejected) > 0 {
 		return dialect.Receipt{Rejected: rejected}, nil
 	}
@@ -244,15 +249,19 @@ func (in *Ingest) Record(
 	if err := in.send(r); err != nil {
 		endSpan(span, err)
 		in.metrics.refused.Add(float64(len(r.ends)))
+		in.totals.refused.Add(int64(len(r.ends)))
 		return dialect.Receipt{}, err
 	}
 	<-r.done
 	endSpan(span, r.err)
 	if r.err != nil {
 		in.metrics.refused.Add(float64(len(r.ends)))
+		in.totals.refused.Add(int64(len(r.ends)))
 		return dialect.Receipt{}, in.commitError(r.err)
 	}
 	in.metrics.accepted.Add(float64(r.accepted))
+	in.totals.accepted.Add(int64(r.accepted))
+	in.totals.duplicates.Add(int64(len(r.repeated)))
 	in.metrics.duplicates.Add(float64(len(r.repeated)))
 	in.metrics.unpriced.Add(float64(r.unpricedNow()))
 	return dialect.Receipt{

@@ -268,9 +268,19 @@ func (v *Verifier) sequences(
 	if err != nil {
 		return nil, nil, err
 	}
+	lost, err := v.cfg.Queries.Lost(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	accounted := slices.Clone(aside)
+	for _, l := range lost {
+		accounted = append(accounted, ingest.SetAside{Node: l.Node, First: l.First, Last: l.Last})
+		notes = append(notes, fmt.Sprintf("lost: node %s, sequences %d..%d, %d events: stored after "+
+			"the backup that the database was restored from", l.Node, l.First, l.Last, l.Events()))
+	}
 	logs := logsOf(nodes, parts, retired)
 	for _, l := range logs {
-		f, note, err := v.log(ctx, l, aside, p.Threads)
+		f, note, err := v.log(ctx, l, accounted, p.Threads)
 		if err != nil {
 			return nil, nil, err
 		}
