@@ -22,22 +22,39 @@ export interface Anomaly {
 
 export interface Anomalies { anomalies: Anomaly[]; more: boolean; shortened: boolean }
 
-const reach = 30 * 86_400 // the API looks at 31 days
+const day = 86_400
+const reach = 30 * day // the API looks at 31 days
 
 // anomaliesOf asks for an agent's odd hours; a range that is too long is shortened to its end.
 export async function anomaliesOf(agent: string, preset: Preset, signal: AbortSignal): Promise<Anomalies | Failed> {
   const { from, to } = ends({ preset, from: '', to: '' }, browserZone, new Date())
   const end = Math.min(seconds(to, browserZone), Math.ceil(Date.now() / 3_600_000) * 3600)
   const start = Math.max(seconds(from, browserZone), end - reach)
-  const iso = (at: number) => new Date(at * 1000).toISOString()
   try {
-    const found = await get<{ anomalies: Anomaly[]; more: boolean }>(`/v1/usage/anomalies${query({
-      agent_id: agent, from: iso(start), to: iso(end), limit: 100,
-    })}`, signal)
-    return { ...found, shortened: start > seconds(from, browserZone) }
+    // An hour is judged by what was before the range: for the last day there is more of that.
+    const parts = await Promise.all([part(agent, start, end, signal),
+      end - start > day ? part(agent, end - day, end, signal) : undefined])
+    return { ...join(parts), shortened: start > seconds(from, browserZone) }
   } catch (error) {
     if (error instanceof Failed) return error
     throw error
+  }
+}
+
+type Part = { anomalies: Anomaly[]; more: boolean }
+
+function part(agent: string, start: number, end: number, signal: AbortSignal): Promise<Part> {
+  const iso = (at: number) => new Date(at * 1000).toISOString()
+  return get<Part>(`/v1/usage/anomalies${query({ agent_id: agent, from: iso(start), to: iso(end), limit: 100 })}`, signal)
+}
+
+// join has each odd hour of a usage type once, the newest first.
+export function join(parts: (Part | undefined)[]): Part {
+  const found = new Map<string, Anomaly>()
+  for (const p of parts) for (const a of p?.anomalies ?? []) found.set(`${a.hour} ${a.usage_type}`, a)
+  return {
+    anomalies: [...found.values()].sort((a, b) => a.hour < b.hour ? 1 : a.hour > b.hour ? -1 : 0),
+    more: parts.some((p) => p?.more),
   }
 }
 
