@@ -42,6 +42,17 @@ describe('grouped', () => {
     const { groups } = grouped(rows, { ...grouping(8), label: () => 'x' })
     expect(seriesOf(groups).map((s) => s.label)).toEqual(['x', 'x (2)', 'x (3)', 'x (4)'])
   })
+  test('a group has one colour in two charts, and two groups of a chart have two', () => {
+    const painted = new Map<string, number>()
+    const colours = (models: string[]) => {
+      const { groups } = grouped(models.map((m, i) => row(first, m, String(100 - i))), grouping(8))
+      return Object.fromEntries(seriesOf(groups, painted).map((s) => [s.label, s.colour]))
+    }
+    const one = colours(['a', 'b', 'c'])
+    const two = colours(['c', 'x', 'a', 'y'])
+    expect([two['a'], two['c']]).toEqual([one['a'], one['c']])
+    expect(new Set(Object.values(two)).size).toBe(4)
+  })
 })
 
 describe('difference', () => {

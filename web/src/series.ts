@@ -75,18 +75,30 @@ function timesOf(rows: UsageRow[], given: number[]): number[] {
 }
 
 // seriesOf makes pixels of groups. Two groups may have one label; their legends may not. Others are
-// grey.
-export function seriesOf(groups: Group[]): Series[] {
+// grey. With "painted" a group keeps the colour that it has in another chart, if it is free here.
+export function seriesOf(groups: Group[], painted = new Map<string, number>()): Series[] {
   const taken = new Map<string, number>()
-  return groups.map((group, i) => {
+  const used = new Set<number>()
+  return groups.map((group) => {
     const times = (taken.get(group.label) ?? 0) + 1
     taken.set(group.label, times)
     return {
       label: times > 1 ? `${group.label} (${times})` : group.label,
       values: group.values.map(number),
-      colour: group.other ? seriesColours - 1 : i % seriesColours,
+      colour: group.other ? seriesColours - 1 : colourOf(group.key, groups, painted, used),
     }
   })
+}
+
+function colourOf(key: string, groups: Group[], painted: Map<string, number>, used: Set<number>): number {
+  const own = painted.get(key)
+  const others = new Set(groups.filter((g) => g.key !== key).map((g) => painted.get(g.key)))
+  const all = Array.from({ length: seriesColours }, (_, i) => i)
+  const colour = own !== undefined && !used.has(own) ? own
+    : all.find((c) => !used.has(c) && !others.has(c)) ?? all.find((c) => !used.has(c)) ?? 0
+  used.add(colour)
+  painted.set(key, colour)
+  return colour
 }
 
 // difference compares with a figure of before, to a tenth of a percent and in words.

@@ -79,7 +79,7 @@ function plotOptions(o: ChartOptions, width: number): uPlot.Options {
     width,
     height: o.height ?? 260,
     legend: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 24, 0, 0],
     cursor: {
       drag: { x: false, y: false }, points: { show: !o.stacked }, y: false,
       ...(o.stacked ? { dataIdx: (u, _, nearest) => bucketAt(u, nearest) } : {}),
@@ -89,7 +89,7 @@ function plotOptions(o: ChartOptions, width: number): uPlot.Options {
       y: { range: (_, __, max) => [0, max > 0 ? max * 1.05 : 1] },
     },
     axes: [
-      { stroke: muted, grid: { show: false }, ticks: grid, font, space: 64, values: timeTicks(o.zone) },
+      { stroke: muted, grid: { show: false }, ticks: grid, font, space: 64, size: 34, values: timeTicks(o.zone) },
       {
         stroke: muted, grid, ticks: { show: false }, font, size: 64,
         values: (_, ticks) => ticks.map((v, i) => i === 0 && v === 0 ? '0' : o.format(v)),
