@@ -87,8 +87,10 @@ export async function fill(url: string, ...flags: string[]): Promise<void> {
   const code = await new Promise((done) => { run.on('error', done); run.on('exit', done) })
   if (code !== 0) throw new Error(`loadtest demo: ${String(code)}: ${said}`)
   for (let before = -1; ;) {
-    const answer = await fetch(`${url}/v1/usage/query?granularity=day`,
+    const day = (by: number) => new Date(Date.now() + by * 86_400_000).toISOString().slice(0, 10)
+    const answer = await fetch(`${url}/v1/usage/query?granularity=total&from=${day(-30)}&to=${day(1)}`,
       { headers: { Authorization: 'Bearer dop_v1_demo_ada' } })
+    if (!answer.ok) throw new Error(`usage: ${answer.status} ${await answer.text()}`)
     const { rows } = await answer.json() as { rows: { events: number | null }[] }
     const events = rows.reduce((sum, row) => sum + (row.events ?? 0), 0)
     if (events > 0 && events === before) return

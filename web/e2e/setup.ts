@@ -17,7 +17,7 @@ const args = [
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env['CONSOLE_URL']
   const server: Server | undefined = given ? undefined : await serve()
-  if (server) await fill(server.url)
+  if (server) await fill(server.url).catch(async (error: unknown) => { await server.stop(); throw error })
   const browser = await chromium.launchServer({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args,
   })

@@ -41,7 +41,7 @@ export const system: Page = {
         before = now
         render(mark, badge(...words[level]))
         head.dataset['level'] = level
-        render(todo, found.map(line))
+        render(todo, found.map((f) => line(f, found.length === 1)))
       }
       set(age, '')
       body.classList.remove('stale')
@@ -76,8 +76,10 @@ export const system: Page = {
   },
 }
 
-function line(f: Finding): HTMLElement {
-  return h('li', {}, badge(...words[f.level]), ' ', h('strong', {}, f.what), ` ${f.todo}`)
+// line is a finding with what to do; the only one is said above already.
+function line(f: Finding, only: boolean): HTMLElement {
+  return only ? h('li', {}, f.todo)
+    : h('li', {}, badge(...words[f.level]), ' ', h('strong', {}, f.what), ` ${f.todo}`)
 }
 
 // set changes a text only when it is another: a live region is read out at each change.

@@ -1,4 +1,5 @@
 import { h, type Child } from '../../dom'
+import { date, days } from '../../time'
 import { command, copyable } from '../../ui/figures'
 import { kinds, type Credential } from './things'
 
@@ -23,13 +24,15 @@ export function showSecret(made: Credential): Promise<void> {
 
 function tryIt(made: Credential): Child[] {
   const at = location.origin
+  const today = date(new Date(), 'UTC')
   switch (made.kind) {
     case 'agent_secret': return [h('p', { class: 'muted' }, 'Record a first event with it:'), command(
       `curl -i ${at}/v1/events -H 'Agent-Secret-Key: ${made.secret}' `
       + `--json '{"model":"gpt-4o-mini","usage":{"INPUT":1200,"OUTPUT":350}}'`)]
     case 'access_token':
     case 'app_password': return [h('p', { class: 'muted' }, 'Read what was used with it:'), command(
-      `curl -s '${at}/v1/usage/query?granularity=day' -H 'Authorization: Bearer ${made.secret}'`)]
+      `curl -s '${at}/v1/usage/query?granularity=day&from=${days(today, -6)}&to=${days(today, 1)}' `
+      + `-H 'Authorization: Bearer ${made.secret}'`)]
     default: return []
   }
 }

@@ -7,8 +7,8 @@ import { chart, type Chart, type ChartOptions } from '../../ui/chart'
 import { badge, brief } from '../../ui/figures'
 import { asideCard, nodesCard, verifyCard } from './cards'
 import { card, facts, type Facts } from './parts'
-import { perSecond, rates, recent, type Sample } from './samples'
-import { bytes, counted, seconds, type Ingest, type Status } from './status'
+import { perSecond, rates, recent, type Rates, type Sample } from './samples'
+import { bytes, counted, milliseconds, seconds, type Ingest, type Status } from './status'
 
 export interface Board { element: HTMLElement; update(s: Status, samples: Sample[]): void; destroy(): void }
 
@@ -33,18 +33,18 @@ export function board(session: Session): Board {
       figures.set('Accepted', perSecond(recent(samples, 'accepted')), 'Events a second, over the last ten')
       figures.set('Waiting in the log', counted(s.log.pending_events, 'event', 'events'))
       figures.set('Behind', seconds(s.log.lag_seconds), 'The age of the oldest event that is not stored')
-      figures.set('ClickHouse answers in', s.clickhouse.reachable ? `${s.clickhouse.ping_ms} ms` : 'not reached')
+      figures.set('ClickHouse answers in', s.clickhouse.reachable ? `${milliseconds(s.clickhouse.ping_ms)}` : 'not reached')
       ingest.update(s, samples)
       log.update(s)
       database.show('State', s.clickhouse.reachable ? badge('reached', 'good') : badge('not reached', 'bad', s.clickhouse.problem ?? undefined), String(s.clickhouse.reachable))
       database.set('Version', s.clickhouse.version || '–')
       database.set('Which', s.clickhouse.embedded ? 'embedded in this node' : 'a server')
-      database.set('Answers in', s.clickhouse.reachable ? `${s.clickhouse.ping_ms} ms` : s.clickhouse.problem || '–')
+      database.set('Answers in', s.clickhouse.reachable ? `${milliseconds(s.clickhouse.ping_ms)}` : s.clickhouse.problem || '–')
       database.set('Exports under way', `${s.exports.running} running, ${s.exports.pending} waiting`)
       tellStripe(stripe, s, session)
       node.set('Node', brief(s.node), s.node)
       node.set('Version', s.version)
-      node.set('Started', `${instant(s.started_at)} (${ago(s.started_at, new Date(s.time))})`, s.started_at)
+      if (s.started_at) node.set('Started', `${instant(s.started_at)} (${ago(s.started_at, new Date(s.time))})`, s.started_at)
       node.set('Its clock', skew(s.time), s.time)
       verify.update(s)
       aside.update(s)
@@ -68,7 +68,6 @@ function tellStripe(stripe: Facts, s: Status, session: Session): void {
 
 const totals: [keyof Ingest, string, string][] = [
   ['accepted', 'Accepted', 'new events, acknowledged'],
-  ['stored', 'Stored', 'events that ClickHouse has'],
   ['duplicates', 'Duplicates', 'sent again with the same id, counted once'],
   ['rejected', 'Rejected', 'wrong in themselves: their clients were told why'],
   ['refused', 'Refused', 'a bound was reached, or a part was down: to be sent again'],
@@ -106,14 +105,17 @@ function put(element: HTMLElement, text: string): void {
 }
 
 function rateChart(samples: Sample[]): ChartOptions {
-  const all = rates(samples)
+  const all: Partial<Rates>[] = rates(samples)
+  const last = samples.at(-1)?.at ?? 0
+  if (all.length === 0) all.push({ at: last - 2 }, { at: last }) // an axis until there is a line
   const clock = (at: number) => instant(new Date(at * 1000), undefined, true).slice(11)
   return {
-    label: 'Events accepted and stored a second, since this page was opened.',
-    times: all.map((r) => r.at),
+    label: 'Events accepted a second, since this page was opened.',
+    times: all.map((r) => r.at!),
     series: [
-      { label: 'Accepted /s', values: all.map((r) => r.rates.accepted) },
-      { label: 'Stored /s', values: all.map((r) => r.rates.stored) },
+      { label: 'Accepted /s', values: all.map((r) => r.rates?.accepted ?? null) },
+      { label: 'Duplicates /s', values: all.map((r) => r.rates?.duplicates ?? null) },
+      { label: 'Refused or rejected /s', values: all.map((r) => r.rates ? r.rates.refused + r.rates.rejected : null) },
     ],
     format: (v) => String(Number(v.toFixed(1))),
     bucket: clock,

@@ -5,7 +5,7 @@ import { ago, duration, instant } from '../../time'
 import { badge, brief, command } from '../../ui/figures'
 import { table } from '../../ui/table'
 import { card, changing } from './parts'
-import { counted, type Batch, type Status } from './status'
+import { counted, isQuiet, type Batch, type Peer, type Status } from './status'
 
 interface Card { element: HTMLElement; update(s: Status): void }
 
@@ -74,17 +74,21 @@ export function nodesCard(): Card {
     element: card('Nodes', body),
     update: (s) => {
       const now = new Date(s.time)
-      const rows = s.peers.nodes.map((n) => ({
-        ...n, here: n.id === s.node, quiet: n.id !== s.node && now.getTime() - Date.parse(n.seen_at) > 300_000,
-      }))
+      const rows = s.peers.nodes
       draw([rows, s.peers.problem], () => [
         s.peers.problem ? h('p', { class: 'muted' }, s.peers.problem) : null,
         rows.length === 0 ? h('p', { class: 'muted' }, 'This node is the only one, and told nothing yet.') : table('Nodes', [
-          { name: 'Node', cell: (n: typeof rows[number]) => [h('code', { title: n.id }, brief(n.id)), n.here && ' (this one)'] },
-          { name: 'State', cell: (n) => n.quiet ? badge('quiet', 'warn') : badge('here', 'good') },
-          { name: 'Last told', cell: (n) => h('span', { title: n.seen_at }, n.quiet ? ago(n.seen_at, now) : instant(n.seen_at, undefined, true)) },
+          { name: 'Node', cell: (n: Peer) => [h('code', { title: n.id }, brief(n.id)), n.id === s.node && ' (this one)'] },
+          { name: 'State', cell: (n) => stateOf(n, s.node) },
+          { name: 'Waiting in its log', numeric: true, cell: (n) => counted(n.pending_events, 'event', 'events') },
+          { name: 'Last told', cell: (n) => h('span', { title: n.seen_at }, n.live ? instant(n.seen_at, undefined, true) : ago(n.seen_at, now)) },
         ], rows),
       ])
     },
   }
+}
+
+function stateOf(n: Peer, here: string): HTMLElement {
+  if (n.stopped) return badge('stopped', '', 'It ended in order, with nothing left in its log')
+  return isQuiet(n, here) ? badge('quiet', 'warn') : badge('here', 'good')
 }

@@ -24,7 +24,7 @@ export function rates(samples: Sample[]): Rates[] {
     return {
       at: s.at,
       rates: {
-        accepted: of('accepted'), stored: of('stored'), duplicates: of('duplicates'),
+        accepted: of('accepted'), duplicates: of('duplicates'),
         rejected: of('rejected'), refused: of('refused'),
       },
     }

@@ -5,11 +5,11 @@ import { bytes, findings, levelOf, seconds, sentence, type Status } from './stat
 const well: Status = {
   node: 'a', version: '1', started_at: '2026-01-01T00:00:00Z', time: '2026-01-02T00:00:00Z',
   log: { pending_events: 0, pending_bytes: 10, limit_bytes: 1000, lag_seconds: 0 },
-  ingest: { accepted: 0, duplicates: 0, rejected: 0, refused: 0, stored: 0 },
+  ingest: { accepted: 0, duplicates: 0, rejected: 0, refused: 0 },
   clickhouse: { reachable: true, embedded: true, version: '25', ping_ms: 1 },
   verify: { every_seconds: 3600, last_run_at: '2026-01-01T23:30:00Z', last_success_at: '2026-01-01T23:30:00Z', result: 'ok', differences: [], more: 0 },
   aside: { batches: [] },
-  peers: { nodes: [{ id: 'a', seen_at: '2026-01-01T00:00:00Z' }] },
+  peers: { nodes: [{ id: 'a', seen_at: '2026-01-02T00:00:00Z', live: true, stopped: false, pending_events: 0 }] },
   reports: { enabled: true, last_run_at: null, oldest_open: '2026-01-01T23:00:00Z', open_slots: 1 },
   exports: { pending: 0, running: 0 },
 }
@@ -31,19 +31,20 @@ test('what is wrong is said, the worst first', () => {
   expect(told({ log: { ...well.log, pending_bytes: 899 } })).toEqual(['bad', 'The log is 89 % full.'])
   expect(told({ log: { ...well.log, lag_seconds: 61 } })).toEqual(['look', 'What is accepted is stored late.'])
   expect(told({ clickhouse: { ...well.clickhouse, reachable: false }, log: { ...well.log, pending_bytes: 600 } }))
-    .toEqual(['bad', 'ClickHouse is not reached. And 1 thing more.'])
+    .toEqual(['bad', '2 things need attention.'])
   expect(told({ verify: { ...well.verify, result: 'differences' } })).toEqual(['bad', 'Rollups and ledger differ.'])
   expect(told({ verify: { ...well.verify, last_success_at: '2026-01-01T20:59:00Z' } })[0]).toBe('look')
-  expect(told({ aside: { batches: [{ file: 'f', first: 1, last: 2, reason: 'r', events: 1 }] } }))
+  expect(told({ aside: { batches: [{ file: 'f', first: '1', last: '2', reason: 'r', events: 1 }] } }))
     .toEqual(['bad', '1 batch of 1 event is set aside.'])
-  expect(told({ peers: { nodes: [...well.peers.nodes, { id: 'b', seen_at: '2026-01-01T23:54:00Z' }] } }))
-    .toEqual(['look', '1 node told nothing for five minutes.'])
+  expect(told({ peers: { nodes: [...well.peers.nodes, { ...well.peers.nodes[0]!, id: 'b', live: false }] } }))
+    .toEqual(['look', '1 node went without a word.'])
+  expect(told({ peers: { nodes: [...well.peers.nodes, { ...well.peers.nodes[0]!, id: 'b', live: false, stopped: true }] } })[0]).toBe('ok')
   expect(told({ reports: { ...well.reports, oldest_open: '2026-01-01T20:00:00Z' } })[0]).toBe('look')
   expect(told({ exports: { ...well.exports, problem: 'timeout' } })[0]).toBe('look')
 })
 
 const sample = (at: number, accepted: number): Sample =>
-  ({ at, totals: { accepted, duplicates: 0, rejected: 0, refused: 0, stored: accepted } })
+  ({ at, totals: { accepted, duplicates: 0, rejected: 0, refused: 0 } })
 
 test('rates come from what totals have grown by', () => {
   let samples: Sample[] = []

@@ -3,7 +3,7 @@
 export interface Status {
   node: string
   version: string
-  started_at: string
+  started_at: string | null
   time: string
   log: { pending_events: number; pending_bytes: number; limit_bytes: number; lag_seconds: number }
   ingest: Ingest
@@ -17,15 +17,24 @@ export interface Status {
     more: number
   }
   aside: { batches: Batch[]; problem?: string | null }
-  peers: { nodes: { id: string; seen_at: string }[]; problem?: string | null }
-  reports: { enabled: boolean; last_run_at: string | null; oldest_open: string | null; open_slots: number }
+  peers: { nodes: Peer[]; problem?: string | null }
+  reports: {
+    enabled: boolean
+    last_run_at: string | null
+    oldest_open: string | null
+    open_slots: number
+    problem?: string | null
+  }
   exports: { pending: number; running: number; problem?: string | null }
 }
 
 // Ingest counts since the node started.
-export interface Ingest { accepted: number; duplicates: number; rejected: number; refused: number; stored: number }
+export interface Ingest { accepted: number; duplicates: number; rejected: number; refused: number }
 
-export interface Batch { file: string; first: string | number; last: string | number; reason: string; events: number }
+// Peer is a node that is known in the database: live is that it told lately, stopped that it said it ends.
+export interface Peer { id: string; seen_at: string; live: boolean; stopped: boolean; pending_events: number }
+
+export interface Batch { file: string; first: string; last: string; reason: string; events: number }
 
 export type Level = 'ok' | 'look' | 'bad'
 
@@ -84,36 +93,36 @@ function proofs(s: Status): Finding[] {
   return found
 }
 
-const peerSeconds = 300
 const openHours = 3
 
 function others(s: Status): Finding[] {
   const found: Finding[] = []
   const now = Date.parse(s.time)
-  const quiet = s.peers.nodes.filter((n) => n.id !== s.node && now - Date.parse(n.seen_at) > peerSeconds * 1000)
+  const quiet = s.peers.nodes.filter((n) => isQuiet(n, s.node))
   if (quiet.length > 0) {
     found.push({
-      level: 'look', what: `${counted(quiet.length, 'node', 'nodes')} told nothing for five minutes.`,
-      todo: 'Start it again, or take it out of service as the operations page says.',
+      level: 'look', what: `${counted(quiet.length, 'node', 'nodes')} went without a word.`,
+      todo: 'What it has acknowledged may wait on its disk: start it again with its data.',
     })
   }
   if (s.reports.enabled && s.reports.oldest_open && now - Date.parse(s.reports.oldest_open) > openHours * 3_600_000) {
     found.push({ level: 'look', what: 'Stripe lacks hours that ended long ago.', todo: 'Billing shows which, and why.' })
   }
   const problems: [string, string | null | undefined][] = [['what is set aside', s.aside.problem],
-    ['the other nodes', s.peers.problem], ['exports', s.exports.problem]]
+    ['the other nodes', s.peers.problem], ['reports', s.reports.problem], ['exports', s.exports.problem]]
   for (const [part, problem] of problems) {
     if (problem && s.clickhouse.reachable) found.push({ level: 'look', what: `This node could not find out about ${part}.`, todo: problem })
   }
   return found
 }
 
+// isQuiet tells of another node that it neither tells anything nor said that it ends.
+export function isQuiet(n: Peer, here: string): boolean { return n.id !== here && !n.live && !n.stopped }
+
 // sentence says in one how everything is.
 export function sentence(s: Status, found: Finding[]): string {
-  if (found.length > 0) {
-    const rest = found.length === 1 ? '' : ` And ${counted(found.length - 1, 'thing', 'things')} more.`
-    return found[0]!.what + rest
-  }
+  if (found.length === 1) return found[0]!.what
+  if (found.length > 1) return `${found.length} things need attention.`
   return s.log.pending_events === 0 ? 'Everything is stored.'
     : `${counted(s.log.pending_events, 'event waits', 'events wait')} to be stored; ${seconds(s.log.lag_seconds)} behind.`
 }
@@ -123,6 +132,11 @@ export function levelOf(found: Finding[]): Level { return found[0]?.level ?? 'ok
 // seconds writes a short time with a tenth.
 export function seconds(value: number): string {
   return value < 10 ? `${value.toFixed(1)} s` : `${Math.round(value)} s`
+}
+
+// milliseconds writes a time of the network.
+export function milliseconds(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
 }
 
 // bytes writes a size in the unit that leaves few digits.
