@@ -33,6 +33,7 @@ type config struct {
 	data        string
 	catalog     string
 	clickhouse  secret
+	cluster     string // of that ClickHouse; empty: one server
 	library     string
 	admin       string
 	demo        bool
@@ -81,6 +82,8 @@ func (c *config) databaseFlags(name string, std streams) *flag.FlagSet {
 	f := c.flags(name, std)
 	f.Var(&c.clickhouse, "clickhouse",
 		"`DSN` of a ClickHouse; empty: the embedded engine (METERHOUSE_CLICKHOUSE)")
+	f.StringVar(&c.cluster, "cluster", os.Getenv("METERHOUSE_CLUSTER"), "`name` of the cluster "+
+		"in that ClickHouse's remote_servers; empty: one server (METERHOUSE_CLUSTER)")
 	f.StringVar(&c.tls.clickhouseCA, "clickhouse-ca", os.Getenv("METERHOUSE_CLICKHOUSE_CA"),
 		"PEM `file` of who may sign ClickHouse's certificate; empty: whom the system trusts "+
 			"(METERHOUSE_CLICKHOUSE_CA)")

@@ -30,8 +30,11 @@ func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databas
 			return nil, err
 		}
 		return connect(ctx, &database{config: queries.Config{
-			DSN: string(c.clickhouse), Authorities: authorities,
+			DSN: string(c.clickhouse), Authorities: authorities, Cluster: c.cluster,
 		}})
+	}
+	if err := c.oneServer(); err != nil {
+		return nil, err
 	}
 	if e, err := engine.ReadEndpoint(c.engineDir()); err == nil {
 		d := &database{
@@ -45,8 +48,20 @@ func openDatabase(ctx context.Context, c *config, logger *slog.Logger) (*databas
 	return startDatabase(ctx, c, logger)
 }
 
+// oneServer returns an error when a cluster is named and the engine is the embedded one.
+func (c *config) oneServer() error {
+	if c.cluster == "" {
+		return nil
+	}
+	return fmt.Errorf("METERHOUSE_CLUSTER is %q and METERHOUSE_CLICKHOUSE is empty: "+
+		"the embedded engine is no cluster", c.cluster)
+}
+
 // startDatabase starts the embedded engine as a child process and connects to it.
 func startDatabase(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
+	if err := c.oneServer(); err != nil {
+		return nil, err
+	}
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
@@ -86,6 +101,9 @@ func (d *database) migrate(ctx context.Context, logger *slog.Logger) (int, error
 	options, err := d.config.ClickHouse()
 	if err != nil {
 		return 0, err
+	}
+	if d.config.Cluster != "" {
+		return schema.MigrateCluster(ctx, options, d.config.Cluster, logger)
 	}
 	return schema.Migrate(ctx, options, logger)
 }

@@ -45,9 +45,11 @@ func commands() []command {
 		{"verify", "prove that the rollups equal the ledger", runVerify},
 		{"retention", "retention --once: remove months that organizations keep no longer",
 			runRetention},
+		{"doctor", "look at a setup and say what to do", doctor},
 		{"backup", "backup --to PLACE: have ClickHouse back the database up, beside what runs", backup},
 		{"restore", "restore --from PLACE: bring a backup into an empty database", restore},
 		{"rebuild", "make the rollups of some days what the ledger says", rebuild},
+		{"health", "ask a node whether it accepts writes", health},
 		{"version", "print the version", version},
 	}
 }
