@@ -84,7 +84,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			"Billed cost, in micro-USD, of usage that no meter counts."),
 		rejected: gauge("rejected_slots", "Slots whose newest revision Stripe refused."),
 		tooLarge: gauge("too_large_slots", "Slots of more units than Stripe takes."),
-		conflicts: gauge("conflicts_total",
+		conflicts: gauge("conflicts",
 			"Revisions for which Stripe had another value: must be none."),
 
 		notices: counters("notices_total", "step",
@@ -98,6 +98,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		lastLook: gauge("last_reconciled_timestamp_seconds",
 			"When what Stripe has was last compared."),
 	}
+	m.zeros()
 	for end := schema.RunDone; end <= schema.RunFailed; end++ {
 		m.runs.WithLabelValues(end.String())
 	}
@@ -105,6 +106,27 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		r.MustRegister(all...)
 	}
 	return m
+}
+
+// zeros makes every series be there from the start, so that a first increase is seen as one.
+func (m *metrics) zeros() {
+	for verdict := schema.NotSent; verdict <= schema.Differs; verdict++ {
+		if name := verdict.String(); name != "" {
+			m.calls.WithLabelValues(name)
+		}
+	}
+	for v, names := range map[*prometheus.CounterVec][]string{
+		m.carried: {"on", "off"},
+		m.alerts: {
+			"carry", "conflict", "credit", "no_item", "notice", "refused", "shared", "unsettled",
+		},
+		m.notices:  {"received", "dealt"},
+		m.compared: {"equal", "differs", "skipped"},
+	} {
+		for _, name := range names {
+			v.WithLabelValues(name)
+		}
+	}
 }
 
 // ended counts a pass.

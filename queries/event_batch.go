@@ -113,6 +113,14 @@ func (b *EventBatch) Span() (from, to time.Time) {
 	return time.UnixMicro(first).UTC(), time.UnixMicro(last + 1).UTC()
 }
 
+// FirstIngested returns when the first row's event came in; the zero time when there is no row.
+func (b *EventBatch) FirstIngested() time.Time {
+	if len(b.ingestTime) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(b.ingestTime[0])
+}
+
 // Reset empties the batch and keeps its memory.
 func (b *EventBatch) Reset() {
 	for _, c := range b.columns() {

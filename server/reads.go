@@ -68,7 +68,17 @@ func read[V any](
 // next read shows.
 type recorder struct {
 	*ingest.Ingest
-	group *share.Group
+	group  *share.Group
+	counts dialectCounts
+}
+
+// Record also counts what became of a dialect's events.
+func (r *recorder) Record(
+	ctx context.Context, events []schema.Event, atomic bool,
+) (dialect.Receipt, error) {
+	receipt, err := r.Ingest.Record(ctx, events, atomic)
+	r.counts.recorded(len(events), receipt, err)
+	return receipt, err
 }
 
 func (r *recorder) WaitStored(

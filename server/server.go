@@ -109,7 +109,7 @@ func New(c Config) (*Server, error) {
 		requests: newRequestMetrics(),
 		log:      newRequestLog(c.Logger, c.AccessLog),
 	}
-	if err := s.requests.register(c.Metrics); err != nil {
+	if err := s.requests.register(c.Metrics, s); err != nil {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	metrics := newReadMetrics()
@@ -142,7 +142,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("server: %w", err)
 	}
 	s.mountOperations()
-	for _, d := range dialects(s.door()) {
+	for _, d := range s.dialects(s.door()) {
 		for _, path := range d.Prefixes {
 			s.byPrefix = append(s.byPrefix, prefix{path, d})
 		}
@@ -174,25 +174,31 @@ func setDefault(field *int64, value int64) {
 	}
 }
 
-func dialects(door dialect.Door) []dialect.Dialect {
-	return []dialect.Dialect{
-		native.New(door),
-		admin.New(door),
-		report.New(door),
-		usage.New(door),
-		otlp.New(door),
-		raia.New(door),
-		memori.New(door),
-		digitalocean.New(door),
-		agent700.New(door),
-		tracker.New(door),
+func (s *Server) dialects(door dialect.Door) (all []dialect.Dialect) {
+	for _, d := range []struct {
+		name string
+		make func(dialect.Door) dialect.Dialect
+	}{
+		{"native", native.New},
+		{"admin", admin.New},
+		{"report", report.New},
+		{"usage", usage.New},
+		{"otlp", otlp.New},
+		{"raia", raia.New},
+		{"memori", memori.New},
+		{"digitalocean", digitalocean.New},
+		{"agent700", agent700.New},
+		{"tracker", tracker.New},
+	} {
+		door.Recorder = &recorder{s.cfg.Ingest, s.reads.group, s.requests.dialect(d.name)}
+		all = append(all, d.make(door))
 	}
+	return all
 }
 
 func (s *Server) door() dialect.Door {
 	door := dialect.Door{
 		Access:    s.cfg.Directory,
-		Recorder:  &recorder{s.cfg.Ingest, s.reads.group},
 		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest, reads: s.reads},
 		Corrector: &corrector{s.cfg.Corrections, s.reads.group},
 		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},

@@ -39,12 +39,14 @@ func tracingWanted() (bool, error) {
 
 // startTracing sends traces where there is a collector.
 func (n *node) startTracing(ctx context.Context, metrics prometheus.Registerer) error {
+	spans := tracing.NewSpans()
+	metrics.MustRegister(spans)
 	wanted, err := tracingWanted()
 	if err != nil || !wanted {
 		return err
 	}
 	n.tracing, err = tracing.Open(ctx, tracing.Config{
-		Version: versionText(), Instance: uuid.NewString(), Logger: n.logger, Metrics: metrics,
+		Version: versionText(), Instance: uuid.NewString(), Logger: n.logger, Spans: spans,
 	})
 	return err
 }

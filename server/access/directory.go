@@ -52,7 +52,8 @@ type Directory struct {
 	limit   int64
 	tokens  *tokens
 	current atomic.Pointer[standings]
-	users   sync.Map // by user id, the *window of tokens that no credential stands behind
+	checked atomic.Int64 // when the catalog was last seen to be the newest, in nanoseconds
+	users   sync.Map     // by user id, the *window of tokens that no credential stands behind
 
 	changing   sync.Mutex // held by one Change at a time
 	failed     *unsettled // of the last one; nil: nothing is left of it
@@ -100,11 +101,13 @@ func (d *Directory) Refresh(ctx context.Context) error {
 	defer d.refreshing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
+	began := d.now()
 	version, err := d.catalog.CatalogVersion(ctx)
 	if err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	if version == d.Snapshot().Version() {
+		d.checked.Store(began.UnixNano())
 		return nil
 	}
 	c, err := d.catalog.LoadCatalog(ctx)
@@ -112,7 +115,17 @@ func (d *Directory) Refresh(ctx context.Context) error {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	d.install(NewSnapshot(c))
+	d.checked.Store(began.UnixNano())
 	return nil
+}
+
+// Age returns how long ago the snapshot was last seen to be the newest; 0 before the first time.
+func (d *Directory) Age() time.Duration {
+	at := d.checked.Load()
+	if at == 0 {
+		return 0
+	}
+	return max(0, d.now().Sub(time.Unix(0, at)))
 }
 
 // Start refreshes the catalog and an issuer's keys until Stop.

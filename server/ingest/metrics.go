@@ -21,6 +21,7 @@ type metrics struct {
 	insertFailures prometheus.Counter
 	eventsAside    prometheus.Counter
 	damaged        prometheus.Counter
+	lag            prometheus.Histogram
 }
 
 func newMetrics() *metrics {
@@ -34,6 +35,7 @@ func newMetrics() *metrics {
 		})
 	}
 	return &metrics{
+		lag:        newLag(),
 		accepted:   counter("events_accepted_total", "Events made durable."),
 		duplicates: counter("events_duplicate_total", "Events whose key was already known."),
 		rejected:   counter("events_rejected_total", "Events refused with a reason, for good."),
@@ -59,7 +61,7 @@ func (m *metrics) register(r prometheus.Registerer, in *Ingest) error {
 		return prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: "meterhouse_" + name, Help: help}, value)
 	}
-	for _, c := range append(keysMetrics(in.keys),
+	for _, c := range append(append(keysMetrics(in.keys), in.lagMetrics()...),
 		m.accepted, m.duplicates, m.rejected, m.refused, m.unpriced, m.fsync, m.groupEvents,
 		m.batches, m.batchRows, m.insert, m.insertFailures, m.eventsAside, m.damaged,
 		gauge("batches_aside", "Batches set aside: they wait for `meterhouse replay`.",

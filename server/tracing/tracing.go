@@ -25,7 +25,7 @@ type Config struct {
 	Version  string // of the program
 	Instance string // this run of it
 	Logger   *slog.Logger
-	Metrics  prometheus.Registerer
+	Spans    *prometheus.CounterVec // of NewSpans
 }
 
 // queueMax bounds the spans that are ended and not sent.
@@ -59,9 +59,6 @@ func Open(ctx context.Context, c Config) (*Tracing, error) {
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
 	q := newQueue(c, exporter)
-	if err := c.Metrics.Register(q.spans); err != nil {
-		return nil, fmt.Errorf("tracing: %w", err)
-	}
 	q.SpanProcessor = sdk.NewBatchSpanProcessor(q.counted(), sdk.WithMaxQueueSize(queueMax),
 		sdk.WithExportTimeout(exportTimeout))
 	return &Tracing{sdk.NewTracerProvider(
@@ -107,23 +104,30 @@ type queue struct {
 	logger   *slog.Logger
 	inside   atomic.Int64 // spans that are ended, and neither sent nor lost
 	failing  atomic.Bool
-	spans    *prometheus.CounterVec
 	exported prometheus.Counter
 	failed   prometheus.Counter
 	dropped  prometheus.Counter
 }
 
-func newQueue(c Config, exporter sdk.SpanExporter) *queue {
+// NewSpans returns what counts spans, at zero.
+func NewSpans() *prometheus.CounterVec {
 	spans := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "meterhouse_trace_spans_total",
 		Help: "Spans by what became of them: exported, failed at the collector, or dropped " +
 			"because too many waited.",
 	}, []string{"result"})
+	for _, result := range []string{"exported", "failed", "dropped"} {
+		spans.WithLabelValues(result)
+	}
+	return spans
+}
+
+func newQueue(c Config, exporter sdk.SpanExporter) *queue {
 	return &queue{
-		exporter: exporter, logger: c.Logger, spans: spans,
-		exported: spans.WithLabelValues("exported"),
-		failed:   spans.WithLabelValues("failed"),
-		dropped:  spans.WithLabelValues("dropped"),
+		exporter: exporter, logger: c.Logger,
+		exported: c.Spans.WithLabelValues("exported"),
+		failed:   c.Spans.WithLabelValues("failed"),
+		dropped:  c.Spans.WithLabelValues("dropped"),
 	}
 }
 

@@ -35,6 +35,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"kind"}),
 	}
 	m.none()
+	for _, result := range []string{"clean", "differences", "failed"} {
+		m.runs.WithLabelValues(result)
+	}
 	if r != nil {
 		r.MustRegister(m.runs, m.last, m.clean, m.took, m.differences)
 	}
