@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { query } from './api'
 import {
-  ends, fixed, granularityOf, hashOf, parameters, question, read, seconds, summable, write, type Question,
+  curl, ends, fixed, granularityOf, hashOf, parameters, question, read, seconds, stackable, summable, write, type Question,
 } from './question'
 
 const now = new Date('2026-11-22T22:40:00Z') // the 23rd in Rome, from 23:00
@@ -80,5 +80,25 @@ describe('what the API is asked', () => {
     expect(summable(full)).toBe(true)
     expect(summable({ ...question('UTC'), filters: new Map([['usage_type', ['INPUT']]]) })).toBe(true)
     expect(summable({ ...question('UTC'), filters: new Map([['usage_type', ['INPUT', 'OUTPUT']]]) })).toBe(false)
+  })
+  test('what may be stacked', () => {
+    const of = (measure: Question['measure'], ...types: string[]) =>
+      stackable({ ...question('UTC'), measure, groupBy: ['usage_type'] }, types)
+    expect(of('billed_cost', 'INPUT', 'VAPI_SECONDS')).toBe(true)
+    expect(of('quantity', 'INPUT', 'OUTPUT')).toBe(true)
+    expect(of('quantity', 'VAPI_SECONDS')).toBe(true)
+    expect(of('quantity', 'INPUT', 'VAPI_SECONDS')).toBe(false)
+    expect(of('events', 'INPUT', 'OUTPUT')).toBe(false)
+    expect(stackable({ ...question('UTC'), measure: 'events' }, ['INPUT', 'OUTPUT'])).toBe(true)
+  })
+  test('curl, whatever is filtered by', () => {
+    const q = { ...question('UTC'), groupBy: [], filters: new Map([['model' as const, ["it's", '']]]) }
+    expect(curl(q, 'http://h', now)).toBe(`curl -sG 'http://h/v1/usage/query' -H "Authorization: Bearer $TOKEN" \\
+  --data-urlencode 'from=2026-11-16' \\
+  --data-urlencode 'to=2026-11-23' \\
+  --data-urlencode 'tz=UTC' \\
+  --data-urlencode 'granularity=hour' \\
+  --data-urlencode 'filter.model=it'\\''s' \\
+  --data-urlencode 'filter.model='`)
   })
 })

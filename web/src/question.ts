@@ -22,6 +22,9 @@ export type Order = (typeof orders)[number]
 export const presets = ['24h', '7d', '30d', '90d'] as const
 export type Preset = (typeof presets)[number]
 
+// Token types are disjoint, so that their sum is what a model read and wrote.
+export const tokenTypes = ['INPUT', 'OUTPUT', 'CACHED_INPUT', 'CACHE_WRITE', 'REASONING', 'OPENAI_TOKENS']
+
 // Range is a preset that moves along with time, or two ends: dates or instants, "to" exclusive.
 export interface Range { preset: Preset | ''; from: string; to: string }
 
@@ -166,6 +169,23 @@ export function parameters(q: Question, now: Date): Parameters {
 // summable tells whether quantities of the answer are of one usage type in each row.
 export function summable(q: Question): boolean {
   return q.groupBy.includes('usage_type') || q.filters.get('usage_type')?.length === 1
+}
+
+// stackable tells whether the measure of several series may be added up: quantities of one usage
+// type or of tokens, and events where each is in one series only.
+export function stackable(q: Question, usageTypes: string[]): boolean {
+  const types = q.groupBy.includes('usage_type') ? new Set(usageTypes) : new Set<string>()
+  if (q.measure === 'events') return types.size < 2
+  return q.measure !== 'quantity' || types.size < 2 || [...types].every((t) => tokenTypes.includes(t))
+}
+
+// curl is the question for a shell; the token is in $TOKEN there.
+export function curl(q: Question, origin: string, now: Date): string {
+  const quoted = (text: string) => `'${text.replace(/'/g, `'\\''`)}'`
+  const data = Object.entries(parameters(fixed(q, now), now)).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).filter((v) => v !== undefined && (v !== '' || name.startsWith('filter.')))
+      .map((v) => `  --data-urlencode ${quoted(`${name}=${String(v)}`)}`))
+  return [`curl -sG ${quoted(`${origin}/v1/usage/query`)} -H "Authorization: Bearer $TOKEN"`, ...data].join(' \\\n')
 }
 
 // hashOf is the address of Explore with a question; what is left out is as question() has it.

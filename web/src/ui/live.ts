@@ -23,7 +23,7 @@ export function liveCard(title: string, signal: AbortSignal, kind = '', aside: C
   let asked = 0
   const refresh: LiveCard['refresh'] = async (ask, draw) => {
     const turn = ++asked
-    if (shown === undefined && !body.querySelector('.loading')) render(body, loading(kind === 'chart-body' ? 8 : 4))
+    if (body.childElementCount === 0) render(body, loading(kind === 'chart-body' ? 8 : 4))
     try {
       const answer = await ask()
       if (signal.aborted || turn !== asked) return
@@ -35,8 +35,8 @@ export function liveCard(title: string, signal: AbortSignal, kind = '', aside: C
       shown = text
     } catch (error) {
       if (signal.aborted || turn !== asked) return
-      if (shown !== undefined) body.classList.add('stale')
-      else render(body, failed(error, () => { void refresh(ask, draw) }))
+      body.classList.toggle('stale', shown !== undefined)
+      if (shown === undefined) render(body, failed(error, () => { void refresh(ask, draw) }))
     }
   }
   return { element, body, refresh, forget() { shown = undefined; body.classList.add('stale') } }

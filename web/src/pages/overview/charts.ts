@@ -3,7 +3,7 @@
 import type { UsageAnswer, UsageRow } from '../../api'
 import { decimal, short, text, usd, zero, type Decimal } from '../../decimal'
 import { h, render } from '../../dom'
-import { hashOf } from '../../question'
+import { hashOf, tokenTypes } from '../../question'
 import { grouped, seriesOf } from '../../series'
 import { instant } from '../../time'
 import { chart, type Chart, type ChartOptions } from '../../ui/chart'
@@ -11,7 +11,7 @@ import { bucketFormat } from '../../ui/bucket'
 import { liveCard, type LiveCard } from '../../ui/live'
 import { axisMoney, axisQuantity } from '../../ui/axis'
 import { buckets } from '../../zone'
-import { ask, granularity, tokenTypes, type Scope } from './scope'
+import { ask, granularity, type Scope } from './scope'
 
 const seriesMax = 7
 

@@ -12,9 +12,6 @@ export interface Scope extends RangeChoice {
   signal: AbortSignal
 }
 
-// Token types are disjoint, so that their sum is what a model read and wrote.
-export const tokenTypes = ['INPUT', 'OUTPUT', 'CACHED_INPUT', 'CACHE_WRITE', 'REASONING', 'OPENAI_TOKENS']
-
 export function scopeOf(session: Session, p: URLSearchParams, signal: AbortSignal): Scope {
   return {
     session, signal, range: rangeOf(p, '7d'), zone: p.get('tz') || browserZone,

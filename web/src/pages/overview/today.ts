@@ -8,8 +8,8 @@ import { difference } from '../../series'
 import { days } from '../../time'
 import { sparkline } from '../../ui/sparkline'
 import { dayOf, instantOf, secondOfDay } from '../../zone'
-import { iso } from '../../question'
-import { tokenTypes, type Scope } from './scope'
+import { iso, tokenTypes } from '../../question'
+import type { Scope } from './scope'
 
 const samplesMax = 30
 
