@@ -27,7 +27,7 @@ type SystemStatus struct {
 // SystemLog is a node's log: what is acknowledged and not yet stored.
 type SystemLog struct {
 	PendingEvents int64
-	PendingBytes  int64 // of the log's files, what is stored and not yet removed included
+	PendingBytes  int64 // of these
 	LimitBytes    int64 // from where on writers are refused
 	// Lag is the age of the oldest event that is not stored; 0 when all are.
 	Lag time.Duration
@@ -39,7 +39,6 @@ type SystemIngest struct {
 	Duplicates int64
 	Rejected   int64
 	Refused    int64 // because a bound was reached, or a part was down
-	Stored     int64
 }
 
 // SystemClickHouse is the database as this node sees it.
@@ -47,7 +46,7 @@ type SystemClickHouse struct {
 	Reachable bool
 	Embedded  bool // it is this node's own engine
 	Version   string
-	Ping      time.Duration
+	Ping      time.Duration // of one question
 	Problem   string
 }
 
@@ -61,7 +60,8 @@ type SystemVerify struct {
 	More          int           // how many differences are not listed
 }
 
-// SystemAside are batches that ClickHouse refuses for what is in them, the oldest first.
+// SystemAside is what could not be stored, the oldest first: batches that ClickHouse refuses, and what
+// the disk gave back damaged.
 type SystemAside struct {
 	Batches []AsideBatch
 	Problem string
@@ -81,22 +81,27 @@ type SystemPeers struct {
 	Problem string
 }
 
-// PeerNode is a node as it tells of itself.
+// PeerNode is a node as it last told of itself.
 type PeerNode struct {
-	ID     uuid.UUID
-	SeenAt time.Time
+	ID      uuid.UUID
+	SeenAt  time.Time // by the database's clock
+	Live    bool      // it runs, as far as the others can know
+	Stopped bool      // it ended in order
+	Pending int64     // events of its log that were not stored then
 }
 
-// SystemReports is what this node tells Stripe.
+// SystemReports is how far Stripe is told.
 type SystemReports struct {
-	Enabled    bool
-	LastRunAt  time.Time // zero: none since the start
+	Enabled    bool      // this node reports
+	LastRunAt  time.Time // of any node; zero: none ever
 	OldestOpen time.Time // start of the oldest hour that Stripe lacks; zero: none
 	OpenSlots  int64
+	Problem    string
 }
 
-// SystemExports are saved exports under way on any node.
+// SystemExports are saved exports that are to be made or are being made, on any node.
 type SystemExports struct {
-	Pending, Running int
-	Problem          string
+	Pending int
+	Running int
+	Problem string
 }

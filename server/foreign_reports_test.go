@@ -8,6 +8,7 @@ import (
 
 // reportCalls are about what Stripe is told, and what somebody who is not Stripe tells.
 func reportCalls(o *dialecttest.Organization, all map[string][]call) {
+	all["GET /v1/system"] = []call{{path: "/v1/system", crosses: true}}
 	all["POST /v1/report/run"] = []call{{path: "/v1/report/run", crosses: true}}
 	query := "?organization_id=" + o.ID.String()
 	for _, path := range []string{"/v1/report/slots", "/v1/report/estimate"} {

@@ -18,6 +18,7 @@ const (
 	versionReads     = "usage_version"
 	anomalyReads     = "anomalies"
 	eventsReads      = "events"
+	systemReads      = "system"
 )
 
 // readMetrics counts reads by kind, never by who asked.
@@ -55,7 +56,7 @@ func newReadMetrics() *readMetrics {
 	}
 	for _, kind := range []string{
 		agentUsageReads, billableReads, consumptionReads, unpricedReads, usageQueryReads, versionReads,
-		anomalyReads, eventsReads,
+		anomalyReads, eventsReads, systemReads,
 	} {
 		m.running.WithLabelValues(kind)
 		m.seconds.WithLabelValues(kind)

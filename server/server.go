@@ -35,6 +35,7 @@ import (
 	"github.com/meterhouse/meterhouse/server/otlp"
 	"github.com/meterhouse/meterhouse/server/raia"
 	"github.com/meterhouse/meterhouse/server/report"
+	"github.com/meterhouse/meterhouse/server/system"
 	"github.com/meterhouse/meterhouse/server/tracker"
 	"github.com/meterhouse/meterhouse/server/usage"
 )
@@ -54,6 +55,9 @@ type Config struct {
 	// Exports makes saved exports, Erasures forgets people; nil: this node does not.
 	Exports  dialect.Exports
 	Erasures dialect.Erasures
+
+	// System is what the node knows of itself besides.
+	System SystemConfig
 
 	// Tracer begins requests' traces; nil: they are not traced.
 	Tracer trace.Tracer
@@ -183,6 +187,7 @@ func (s *Server) dialects(door dialect.Door) (all []dialect.Dialect) {
 		{"admin", admin.New},
 		{"report", report.New},
 		{"usage", usage.New},
+		{"system", system.New},
 		{"otlp", otlp.New},
 		{"raia", raia.New},
 		{"memori", memori.New},
@@ -211,6 +216,7 @@ func (s *Server) door() dialect.Door {
 		NewID:   func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
 		Logger:  s.cfg.Logger,
 	}
+	door.System = &systemStatus{s.cfg.System, s.cfg.Queries, s.cfg.Ingest, s.reads}
 	if s.cfg.Erasures != nil {
 		door.Erasures = &erasures{s.cfg.Erasures, s.reads.group}
 	}

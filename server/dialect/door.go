@@ -180,8 +180,9 @@ type Erasures interface {
 
 // System says how this node is.
 type System interface {
-	// Status returns within a few seconds, whatever does not answer: its part says so.
-	Status(ctx context.Context) schema.SystemStatus
+	// Status returns within a few seconds, whatever does not answer: its part says so. The error is
+	// ctx's.
+	Status(ctx context.Context) (schema.SystemStatus, error)
 }
 
 // CorrectParams asks for one correction.

@@ -17,6 +17,7 @@ var files embed.FS
 var names = []string{
 	"document", "raia", "memori", "agent700", "digitalocean", "tracker", "events", "admin",
 	"admin_things", "admin_meters", "usage", "exports", "reports", "otlp", "console", "operations",
+	"system",
 }
 
 // Document is the description of every route.

@@ -4,12 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 )
 
 // ScheduleConfig is what a Schedule needs.
@@ -30,6 +32,9 @@ type Schedule struct {
 
 	last  time.Time // when the newest verification that succeeded began; zero: none did
 	whole time.Time // likewise of all days
+
+	mu     sync.Mutex
+	status schema.SystemVerify
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -81,11 +86,11 @@ func (s *Schedule) turn(ctx context.Context) {
 		return
 	}
 	s.metrics.ran(report, err, s.cfg.Now().Sub(began))
+	s.note(report, err)
 	if err != nil {
 		s.cfg.Logger.Warn("verification could not be done, trying again later", "error", err)
 		return
 	}
-	const shown = 20
 	for i, f := range report.Findings {
 		if i == shown {
 			s.cfg.Logger.Error("verification found more: run `meterhouse verify`",
@@ -94,6 +99,42 @@ func (s *Schedule) turn(ctx context.Context) {
 		}
 		s.cfg.Logger.Error("verification found a difference", "kind", f.Kind, "difference", f.Text)
 	}
+}
+
+// shown is how many differences are told one by one.
+const shown = 20
+
+// note keeps what came of a verification, for Status.
+func (s *Schedule) note(report Report, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.cfg.Now().UTC()
+	s.status.LastRunAt = now
+	if err != nil {
+		s.status.Result = "failed" // what the one before found stays
+		return
+	}
+	s.status.Result, s.status.Differences, s.status.More = "ok", nil, 0
+	for i, f := range report.Findings {
+		s.status.Result = "differences"
+		if i < shown {
+			s.status.Differences = append(s.status.Differences, f.Text)
+		} else {
+			s.status.More++
+		}
+	}
+	if len(report.Findings) == 0 {
+		s.status.LastSuccessAt = now
+	}
+}
+
+// Status returns what came of the last verification that this node made.
+func (s *Schedule) Status() schema.SystemVerify {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := s.status
+	status.Every = s.cfg.Every
+	return status
 }
 
 // mine reports whether this node is the one that verifies. It only saves work: two that do at once

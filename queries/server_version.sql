@@ -1,0 +1,2 @@
+-- Is anybody there, and which version?
+SELECT version() AS server
