@@ -42,7 +42,7 @@ function optionsOf(found: Found, p: Pivot, label: string, unit: (d: Decimal) => 
     exact: (s, b) => exact(p.exact[s]?.[b] ?? zero),
     total: (b) => exact(p.exact.reduce((all, line) => all + (line[b] ?? zero), zero)),
     bucket: (at) => instant(new Date(at * 1000)),
-    marks: marks.map((a) => Date.parse(a.hour) / 1000),
+    marks: marks.map((a) => Date.parse(a.hour) / 1000 + 1800), // the middle of the hour
   }
 }
 

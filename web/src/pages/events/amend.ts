@@ -18,7 +18,7 @@ export function amend(e: Revision, who: Who, look: () => Promise<void>): Promise
   const fields = h('div', { class: 'form-grid' },
     members.map((m) => textField(m, start.texts[m])),
     pick('agent_id', start.agent, who.agents), pick('user_id', start.user, who.users),
-    textField('cost_usd', start.cost, 'decimal'), chargeableField(start.chargeable))
+    textField('cost_usd', start.cost, 'decimal', 'none: the rates price it'), chargeableField(start.chargeable))
   const review = h('div', { class: 'review' })
   const content = h('div', { class: 'stack', oninput: () => show(), onchange: () => show() },
     usage, fields)
@@ -48,10 +48,10 @@ async function apply(e: Revision, patch: Patch, reason: string): Promise<void> {
   await send('PATCH', pathOf(e, reason), patch, { ...ifMatch(e), 'Content-Type': 'application/merge-patch+json' })
 }
 
-function textField(name: string, value: string, inputmode = 'text'): HTMLElement {
+function textField(name: string, value: string, inputmode = 'text', placeholder?: string): HTMLElement {
   const id = `amend-${name}`
   return h('div', { class: 'field' }, h('label', { for: id }, labelOf(name)),
-    h('input', { id, name, value, inputmode, maxlength: 4096, autocomplete: 'off', spellcheck: 'false' }))
+    h('input', { id, name, value, inputmode, placeholder, maxlength: 4096, autocomplete: 'off', spellcheck: 'false' }))
 }
 
 function pick(name: string, value: string, known: { id: string; name: string }[]): HTMLElement {

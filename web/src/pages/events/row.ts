@@ -17,7 +17,7 @@ export function eventTable(caption: string, events: Revision[], who: Who, withAg
     { name: 'User', cell: (e) => who.userText(e.user_id) },
     { name: 'Model', cell: (e) => e.model ?? h('span', { class: 'muted' }, 'none') },
     { name: 'Usage', cell: (e) => usageOf(e) },
-    { name: 'Billed', cell: (e) => money(billed(e)), numeric: true },
+    { name: 'Billed', cell: (e) => costOf(e), numeric: true },
     { name: 'State', cell: (e) => marks(e) },
     { name: 'Event', cell: (e) => h('code', { title: e.id }, brief(e.id)) },
   ]
@@ -28,6 +28,12 @@ function timeLink(e: Revision): HTMLElement {
   return h('a', {
     href: format(['events', e.id]), class: 'row-link num', title: e.time, 'data-id': e.id,
   }, instant(e.time, undefined, true))
+}
+
+// costOf is no $0 where no usage type has a price.
+function costOf(e: Revision): HTMLElement {
+  return unpriced(e).length === Object.keys(e.usage).length
+    ? h('span', { class: 'muted' }, 'no cost yet') : money(billed(e))
 }
 
 function usageOf(e: Revision): HTMLElement {

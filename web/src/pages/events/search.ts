@@ -66,12 +66,13 @@ function narrow(
     for (const f of [agent, user, model, from, to]) f.input.value = ''
     changed({ agent: '', user: '', model: '', from: '', to: '' })
   }
-  return h('form', { class: 'fields', onsubmit: apply, onchange: apply },
+  const open = matchMedia('(min-width: 641px)').matches || Object.values(q).some((v) => v !== '')
+  return h('details', { open }, h('summary', {}, 'Filters'), h('form', { class: 'fields', onsubmit: apply, onchange: apply },
     role !== 'agent' && agent.element,
     (role === 'admin' || role === 'superadmin') && user.element,
     model.element, from.element, to.element,
     h('button', { type: 'submit' }, 'Filter'),
-    h('button', { type: 'button', class: 'link', onclick: clear }, 'Clear'))
+    h('button', { type: 'button', class: 'link', onclick: clear }, 'Clear')))
 }
 
 function field(id: string, label: string, type: string, value: string) {
