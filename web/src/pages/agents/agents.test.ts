@@ -55,7 +55,7 @@ test('an odd hour that two questions found is told once', () => {
     agent_id: 'a', hour, usage_type: 'INPUT', quantity: '9', expected: '1', low: '0', high: '2', hours_compared: 8, score: 9,
   })
   const found = join([{ anomalies: [odd('2026-11-20T11:00:00Z')], more: false },
-    { anomalies: [odd('2026-11-21T11:00:00Z'), odd('2026-11-20T11:00:00Z')], more: true }, undefined])
+    { anomalies: [odd('2026-11-21T11:00:00Z'), odd('2026-11-20T11:00:00Z')], more: true }])
   expect(found.anomalies.map((a) => a.hour)).toEqual(['2026-11-21T11:00:00Z', '2026-11-20T11:00:00Z'])
   expect(found.more).toBe(true)
 })

@@ -32,8 +32,8 @@ export async function anomaliesOf(agent: string, preset: Preset, signal: AbortSi
   const start = Math.max(seconds(from, browserZone), end - reach)
   try {
     // An hour is judged by what was before the range: for the last day there is more of that.
-    const parts = await Promise.all([part(agent, start, end, signal),
-      end - start > day ? part(agent, end - day, end, signal) : undefined])
+    const parts = [await part(agent, start, end, signal)]
+    if (end - start > day) parts.push(await part(agent, end - day, end, signal))
     return { ...join(parts), shortened: start > seconds(from, browserZone) }
   } catch (error) {
     if (error instanceof Failed) return error
@@ -49,12 +49,12 @@ function part(agent: string, start: number, end: number, signal: AbortSignal): P
 }
 
 // join has each odd hour of a usage type once, the newest first.
-export function join(parts: (Part | undefined)[]): Part {
+export function join(parts: Part[]): Part {
   const found = new Map<string, Anomaly>()
-  for (const p of parts) for (const a of p?.anomalies ?? []) found.set(`${a.hour} ${a.usage_type}`, a)
+  for (const p of parts) for (const a of p.anomalies) found.set(`${a.hour} ${a.usage_type}`, a)
   return {
     anomalies: [...found.values()].sort((a, b) => a.hour < b.hour ? 1 : a.hour > b.hour ? -1 : 0),
-    more: parts.some((p) => p?.more),
+    more: parts.some((p) => p.more),
   }
 }
 

@@ -121,17 +121,22 @@ function now(shown: Shown, e: Revision): HTMLElement {
   const texts = members.filter((m) => e[m]).map((m): [string, Child] => [labelOf(m), e[m]])
   return h('section', { class: 'card' },
     h('h2', { id: 'now', tabindex: '-1' }, e.revision === 0 ? 'As recorded' : `As it counts now: revision ${e.revision}`,
-      ' ', marks(e)),
+      ' ', marks({ ...e, revision: 0 })),
     pairs([
       ['Id', copyable(e.id, 'event’s id')],
       ['Time', h('span', { title: e.time }, `${instant(e.time, undefined, true)} (${ago(e.time)})`)],
-      ['Recorded', h('span', { title: e.recorded_at }, instant(e.recorded_at, undefined, true))],
+      ['Recorded', recorded(shown.revisions[0]!)],
+      ['This revision made', e.revision > 0 && recorded(e)],
       ['Agent', shown.who.agentLink(e.agent_id)],
       ['User', shown.who.userText(e.user_id)],
       ...texts,
       ['Chargeable', yes(e.chargeable)],
       ['Given cost', e.cost_usd === undefined ? null : usd(decimal(e.cost_usd))],
     ]))
+}
+
+function recorded(e: Revision): HTMLElement {
+  return h('span', { title: e.recorded_at }, instant(e.recorded_at, undefined, true))
 }
 
 function costs(shown: Shown, e: Revision): HTMLElement {
