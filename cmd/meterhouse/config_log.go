@@ -83,8 +83,8 @@ func (l *logConfig) logFlags(f *flag.FlagSet) {
 	if err := l.level.Set(env(level, "info")); err != nil {
 		l.level.wrong = fmt.Errorf("%s: %w", level, err)
 	}
-	f.Var(&l.format, "log-format", "how lines of the log look: `text` or json ("+format+")")
-	f.Var(&l.level, "log-level", "the `least` that is logged: debug, info, warn or error ("+level+")")
+	f.Var(&l.format, "log-format", "the `form` of the log's lines: text or json ("+format+"; default text)")
+	f.Var(&l.level, "log-level", "the `least` that is logged: debug, info, warn or error ("+level+"; default info)")
 	f.BoolVar(&l.verbose, "verbose", false, "log more: --log-level debug")
 }
 
