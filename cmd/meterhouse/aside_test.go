@@ -42,6 +42,11 @@ func TestReplayStoresWhatWasRefused(t *testing.T) {
 			}
 		}
 	}
+	if r := p.do("GET", "/v1/system", "", "Authorization", "Bearer dop_v1_demo_ada"); r.status != 200 ||
+		!strings.Contains(string(r.body), `"file":"`+filepath.Base(file)+`","first":"1","last":"3",`+
+			`"reason":"it was odd","events":3}`) || !strings.Contains(string(r.body), `"reachable":true`) {
+		t.Errorf("the system page says %d %s", r.status, r.body)
+	}
 	c := p.clickhouse()
 	count := func() string {
 		return c.lines(t, "SELECT count(), sum(quantity) FROM usage_events WHERE model = 'odd'")[0]
