@@ -62,6 +62,7 @@ describe('the list of events', () => {
     await accessible(page)
   })
 
+  // Without the focus in keepingFocus it was nowhere after the redraw: undefined instead of the id.
   test('follows what is recorded, without taking the focus', async () => {
     const page = await visit({ as: ada, hash: '#/events' })
     await settled(page)
@@ -103,6 +104,7 @@ describe('correcting an event', () => {
     await accessible(page)
   })
 
+  // Without If-Match the amendment went through over theirs, and no such text came.
   test('refuses to overwrite what somebody else corrected meanwhile, and says who', async () => {
     const id = await record(unique('race'))
     const page = await visit({ as: ada, hash: `#/events/${id}`, expected: /status of 412/ })
@@ -115,6 +117,7 @@ describe('correcting an event', () => {
     expect(await answer<Event>(`/v1/events/${id}`)).toMatchObject({ revision: 1, purpose: 'QA', usage: { INPUT: '1200' } })
   })
 
+  // Without placeFaults the dialog had one line for all, and the field none.
   test('says at the field what cannot be', async () => {
     const id = await record(unique('fault'))
     const page = await visit({ as: ada, hash: `#/events/${id}`, expected: /status of 422/ })
@@ -125,6 +128,7 @@ describe('correcting an event', () => {
     expect(await answer<Event>(`/v1/events/${id}`)).toMatchObject({ revision: 0 })
   })
 
+  // Without cancelFirst the focus was on the reason, not on Cancel.
   test('voids it after asking, with the focus on Cancel', async () => {
     const id = await record(unique('void'))
     const page = await visit({ as: ada, hash: `#/events/${id}` })
@@ -141,6 +145,7 @@ describe('correcting an event', () => {
   })
 })
 
+// With the buttons drawn for every role there were 2, not 0.
 test('a member sees the member’s own events without a way to correct them, and the API refuses', async () => {
   const page = await visit({ as: ben, hash: '#/events' })
   await settled(page)
