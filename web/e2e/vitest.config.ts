@@ -2,9 +2,10 @@ import { defineConfig } from 'vitest/config'
 
 // One server and one browser serve all files, one after the other: see setup.ts.
 export default defineConfig({
+  cacheDir: '../node_modules/.vite-e2e',
   test: {
     root: import.meta.dirname,
-    include: ['*.test.ts'],
+    include: process.env['PICTURES'] ? ['pictures.ts'] : ['*.test.ts'],
     globalSetup: './setup.ts',
     fileParallelism: false,
     maxWorkers: 1,

@@ -63,9 +63,9 @@ export function shell(session: Session, left: () => void): Shell {
 
 function account(session: Session, left: () => void): HTMLElement {
   const who = session.agent?.name ?? session.user?.name ?? 'unknown'
-  const choice = h('select', { 'aria-label': 'Theme', onchange: () => applyTheme(choice.value as Theme) },
+  const choice = h('select', { 'aria-label': 'Theme', title: 'Theme: auto is the system’s', onchange: () => applyTheme(choice.value as Theme) },
     (['auto', 'light', 'dark'] as Theme[]).map((t) =>
-      h('option', { value: t, selected: t === theme() }, t === 'auto' ? 'Theme: system' : `Theme: ${t}`)))
+      h('option', { value: t, selected: t === theme() }, `◐ ${t === 'auto' ? 'Auto' : t === 'light' ? 'Light' : 'Dark'}`)))
   const leave = async () => {
     try { await request('/console/session', { method: 'DELETE' }) } finally { left() }
   }

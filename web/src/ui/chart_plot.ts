@@ -114,11 +114,13 @@ const day = 86_400
 function timeTicks(zone: string | undefined): (u: uPlot, ticks: number[], a: number, b: number, step: number) => string[] {
   const timeZone = zone ? { timeZone: zone } : {}
   const clock = new Intl.DateTimeFormat('en-GB', { ...timeZone, hour: '2-digit', minute: '2-digit' })
+  const seconds = new Intl.DateTimeFormat('en-GB', { ...timeZone, hour: '2-digit', minute: '2-digit', second: '2-digit' })
   const date = new Intl.DateTimeFormat('en-GB', { ...timeZone, day: 'numeric', month: 'short' })
   const month = new Intl.DateTimeFormat('en-GB', { ...timeZone, month: 'short', year: 'numeric' })
   return (_, ticks, __, ___, step) => ticks.map((s) => {
     const at = new Date(s * 1000)
     if (step >= 28 * day) return month.format(at)
+    if (step < 60) return seconds.format(at)
     const time = step < day ? clock.format(at) : '00:00'
     return time === '00:00' ? date.format(at) : time
   })
