@@ -37,9 +37,6 @@ func (p BackupPlace) sql(prefix string) (place string, args []any, err error) {
 	return "", nil, errors.New("backup: one place is needed: a file, a disk or an object")
 }
 
-// backedUp is the database's name in a backup, whatever it is called where it lives.
-const backedUp = "meterhouse"
-
 // backupTime bounds a backup or restore: it runs in the server, whoever waits for it.
 const backupTime = 24 * time.Hour
 
@@ -79,7 +76,8 @@ var (
 )
 
 // StartBackup starts a backup of all tables of this database and returns its id. The server that was
-// asked makes it. With a base, only what the base does not have is written: restoring needs both.
+// asked makes it. It keeps the database's name: a view that is restored under another loses the
+// aliases of its tables (seen with 26.7). With a base, only what the base does not have is written: restoring needs both.
 func (q *Queries) StartBackup(ctx context.Context, to, base BackupPlace) (string, error) {
 	place, args, err := to.sql("to_")
 	if err != nil {
@@ -91,7 +89,7 @@ func (q *Queries) StartBackup(ctx context.Context, to, base BackupPlace) (string
 	}
 	id := uuid.NewString()
 	// Names and ids of a backup cannot be parameters; the one is quoted, the other ours.
-	statement := "BACKUP DATABASE " + name + " AS " + backedUp + " TO " + place +
+	statement := "BACKUP DATABASE " + name + " TO " + place +
 		" SETTINGS id = '" + id + "'"
 	if base != (BackupPlace{}) {
 		on, more, err := base.sql("base_")
@@ -142,8 +140,7 @@ func (q *Queries) RestoreSchemaVersion(ctx context.Context, from BackupPlace) (i
 		return 0, err
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(backupSettings()))
-	err = q.conn.Exec(ctx, "RESTORE TABLE "+backedUp+".schema_migrations AS schema_migrations FROM "+
-		place, args...)
+	err = q.conn.Exec(ctx, "RESTORE TABLE schema_migrations FROM "+place, args...)
 	if err != nil {
 		return 0, fmt.Errorf("restore: %w", brief(err))
 	}
@@ -155,7 +152,7 @@ func (q *Queries) RestoreSchemaVersion(ctx context.Context, from BackupPlace) (i
 	return version, err
 }
 
-// Restore brings all tables of a backup into an empty database. It returns when they are there.
+// Restore brings all tables of a backup into an empty database of the name that it had. It returns when they are there.
 func (q *Queries) Restore(ctx context.Context, from BackupPlace) error {
 	place, args, err := from.sql("from_")
 	if err != nil {
@@ -167,7 +164,7 @@ func (q *Queries) Restore(ctx context.Context, from BackupPlace) error {
 	}
 	ctx = clickhouse.Context(ownTime{ctx}, clickhouse.WithSettings(backupSettings()))
 	// The database itself is there, and may have been made otherwise.
-	err = q.conn.Exec(ctx, "RESTORE DATABASE "+backedUp+" AS "+name+" FROM "+place+
+	err = q.conn.Exec(ctx, "RESTORE DATABASE "+name+" FROM "+place+
 		" SETTINGS allow_different_database_def = 1", args...)
 	if err != nil {
 		return fmt.Errorf("restore: %w", brief(err))

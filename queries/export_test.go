@@ -288,6 +288,12 @@ func OpenCluster(ctx context.Context, options *clickhouse.Options, name string) 
 	return q, err
 }
 
+// WhenSettled is whenSettled, SettingsOf settingsOf.
+var (
+	WhenSettled = whenSettled
+	SettingsOf  = settingsOf
+)
+
 type aloneConn struct {
 	driver.Conn
 	onCluster string

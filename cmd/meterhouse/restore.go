@@ -88,16 +88,18 @@ func restoreTables(
 func restoreProblem(err error) string {
 	text := backupProblem(err.Error())
 	for hint, do := range map[string]string{
-		"BACKUP_NOT_FOUND":              "there is no backup of this name",
-		"BACKUP_DAMAGED":                "the backup is damaged: restore another",
-		"CHECKSUM_DOESNT_MATCH":         "the backup is damaged: restore another",
-		"BACKUP_ENTRY_NOT_FOUND":        "it is no backup of Meterhouse's",
+		"BACKUP_NOT_FOUND":      "there is no backup of this name",
+		"BACKUP_DAMAGED":        "the backup is damaged: restore another",
+		"CHECKSUM_DOESNT_MATCH": "the backup is damaged: restore another",
+		"BACKUP_ENTRY_NOT_FOUND": "it is no backup of Meterhouse's, or of a database of another name: " +
+			"restore into one that is named as it was",
 		"WRONG_BASE_BACKUP":             "its base backup is not the one it was made from",
 		"CANNOT_READ_ALL_DATA":          "the backup is damaged: restore another",
 		"UNEXPECTED_END_OF_FILE":        "the backup is damaged: restore another",
 		"FILE_DOESNT_EXIST":             "the backup is damaged, or not whole: restore another",
 		"backup has an incorrect":       "the backup is damaged: restore another",
 		"BACKUP_VERSION_NOT_SUPPORTED":  "a newer ClickHouse made the backup: restore with that",
+		"SAXParseException":             "the backup is damaged: restore another",
 		"CANNOT_DECOMPRESS":             "the backup is damaged: restore another",
 		"CANNOT_PARSE_INPUT_ASSERTION_": "the backup is damaged: restore another",
 	} {
