@@ -25,7 +25,7 @@ describe('a URL is a question', () => {
   })
   test('nonsense is passed over', () => {
     const q = read(new URLSearchParams(
-      'range=1y&granularity=second&group_by=model,colour,model&filter.colour=x&top=-1&order_by=x&chart=pie'), 'UTC')
+      'tz=Rome&range=1y&granularity=second&group_by=model,colour,model&filter.colour=x&top=-1&order_by=x&chart=pie'), 'UTC')
     expect(q).toEqual(question('UTC'))
     expect(read(new URLSearchParams('top=9999'), 'UTC').top).toBe(1000)
   })

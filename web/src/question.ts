@@ -2,7 +2,7 @@
 // so that both ways are tested: a hash makes a question, and a question the same hash.
 
 import { date, days } from './time'
-import { dayOf, instantOf } from './zone'
+import { dayOf, instantOf, zoneValid } from './zone'
 
 export const granularities = ['15m', 'hour', 'day', 'week', 'month', 'total'] as const
 export type Granularity = (typeof granularities)[number]
@@ -60,6 +60,12 @@ export function rangeOf(p: URLSearchParams, preset: Preset): Range {
   return { preset: '', from, to }
 }
 
+// zoneOf reads tz; a zone that the browser does not know could not be shown.
+export function zoneOf(p: URLSearchParams, zone: string): string {
+  const named = p.get('tz') ?? ''
+  return named !== '' && zoneValid(named) ? named : zone
+}
+
 // writeRange puts a range into parameters.
 export function writeRange(p: URLSearchParams, range: Range): void {
   if (range.preset !== '') p.set('range', range.preset)
@@ -72,7 +78,7 @@ export function writeRange(p: URLSearchParams, range: Range): void {
 // read makes the question of a URL. What the URL does not say is as in question(); what nobody
 // knows is passed over here, because the form shows what is asked.
 export function read(p: URLSearchParams, zone: string): Question {
-  const q = question(p.get('tz') || zone)
+  const q = question(zoneOf(p, zone))
   q.range = rangeOf(p, '7d')
   q.granularity = among(granularities, p.get('granularity')) ?? ''
   if (p.has('group_by')) {

@@ -10,7 +10,7 @@ export interface RangeChoice { range: Range; zone: string }
 
 const names: Record<Preset, string> = { '24h': '24 h', '7d': '7 d', '30d': '30 d', '90d': '90 d' }
 const spoken: Record<Preset, string> = {
-  '24h': 'The last 24 hours', '7d': 'The last 7 days', '30d': 'The last 30 days', '90d': 'The last 90 days',
+  '24h': 'the last 24 hours', '7d': 'the last 7 days', '30d': 'the last 30 days', '90d': 'the last 90 days',
 }
 
 export interface RangePicker {
@@ -43,7 +43,7 @@ export function rangePicker(initial: RangeChoice, chosen: (c: RangeChoice) => vo
     buttons()
   }
   group.append(...presets.map((p) => h('button', {
-    type: 'button', id: `range-${p}`, 'aria-label': spoken[p], onclick: () => preset(p),
+    type: 'button', id: `range-${p}`, 'aria-label': `${names[p]}: ${spoken[p]}`, onclick: () => preset(p),
   }, names[p])), h('button', {
     type: 'button', id: 'range-custom', onclick: () => { custom.show(now); buttons() },
   }, 'Custom'))

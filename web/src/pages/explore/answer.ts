@@ -84,9 +84,11 @@ function chartOf(
   const all = (pick: (g: Group) => Decimal) => groups.reduce((sum, g) => sum + pick(g), zero)
   const sentence = `${measureNames[q.measure]}, ${instant(answer.from, zone)} to ${instant(answer.to, zone)}, ${zone}`
   const most = `${groups[0]!.label}: ${brief(groups[0]!.sum, q.measure)}`
+  const now = Date.now() / 1000 // a line ends where the future begins
+  const past = (v: number | null, i: number) => times[i]! > now ? null : v
   return {
     label: adds ? `${sentence}: ${brief(all((g) => g.sum), q.measure)} in all; most by ${most}.` : `${sentence}; most by ${most}.`,
-    times, end, zone, series: seriesOf(groups), stacked: adds && q.chart === 'bars', height: 320,
+    times, end, zone, series: seriesOf(groups).map((s) => ({ ...s, values: s.values.map(past) })), stacked: adds && q.chart === 'bars', height: 320,
     format: money ? axisMoney : axisQuantity,
     exact: (n, bucket) => exactly(groups[n]?.values[bucket] ?? zero, q.measure),
     bucket: bucketFormat(answer.granularity, zone),

@@ -2,7 +2,7 @@
 
 import { usage, type Session, type UsageAnswer } from '../../api'
 import { organizationOf, organizationParameter } from '../../organization'
-import { ends, granularityOf, question, rangeOf, writeRange, type Parameters } from '../../question'
+import { ends, granularityOf, question, rangeOf, writeRange, zoneOf, type Parameters } from '../../question'
 import { browserZone } from '../../time'
 import type { RangeChoice } from '../../ui/range'
 
@@ -14,7 +14,7 @@ export interface Scope extends RangeChoice {
 
 export function scopeOf(session: Session, p: URLSearchParams, signal: AbortSignal): Scope {
   return {
-    session, signal, range: rangeOf(p, '7d'), zone: p.get('tz') || browserZone,
+    session, signal, range: rangeOf(p, '7d'), zone: zoneOf(p, browserZone),
     organization: organizationOf(session, p),
   }
 }
