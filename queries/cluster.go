@@ -73,8 +73,8 @@ const (
 // quorumPatience is how long it is waited for replicas that are just being told.
 const quorumPatience = 5 * time.Second
 
-// whenSettled does something again while a cluster says that replicas are just being told of another
-// insert. Neither answer leaves anything done.
+// whenSettled does something again while a cluster says that replicas are just being told of
+// another insert. Neither answer leaves anything done.
 func whenSettled(ctx context.Context, do func() error) error {
 	deadline := time.Now().Add(quorumPatience)
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, 300*time.Millisecond) {
@@ -93,8 +93,8 @@ func whenSettled(ctx context.Context, do func() error) error {
 	}
 }
 
-// change runs a statement of ours that alters or merges a table, in its form for the cluster if there
-// is one.
+// change runs a statement of ours that alters or merges a table, in its form for the cluster if
+// there is one.
 func (q *Queries) change(ctx context.Context, statement string, args ...any) error {
 	forms := []string{statement}
 	if q.cluster.Name != "" {
@@ -136,8 +136,8 @@ var clusterForm = ask("cluster_form", bindNone, func(engine *string) []any {
 	return []any{engine}
 })
 
-// checkForm returns an error when the database was migrated for another number of servers than it is
-// used with: an insert that a cluster answers too early would be lost, and one into a local table
+// checkForm returns an error when the database was migrated for another number of servers than it
+// is used with: an insert that a cluster answers too early would be lost, and one into a local table
 // would be on one server.
 func (q *Queries) checkForm(ctx context.Context) error {
 	engine, there, err := first(ctx, q.conn, clusterForm, none{})

@@ -36,8 +36,8 @@ func Sharded(table string) bool { _, is := sharded[table]; return is }
 // ShardedTables returns the names of the tables that are spread, in order.
 func ShardedTables() []string { return slices.Sorted(maps.Keys(sharded)) }
 
-// LocalTable returns the name of the table that has a shard's rows on a cluster, and the name itself
-// where every server has the whole table.
+// LocalTable returns the name of the table that has a shard's rows on a cluster, and the name
+// itself where every server has the whole table.
 func LocalTable(table string) string {
 	if Sharded(table) {
 		return table + "_local"
@@ -45,8 +45,8 @@ func LocalTable(table string) string {
 	return table
 }
 
-// What a replica is called in Keeper. A table that every server has whole is one table of all shards,
-// so its replicas are told apart by shard as well.
+// What a replica is called in Keeper. A table that every server has whole is one table of all
+// shards, so its replicas are told apart by shard as well.
 const (
 	shardPath    = "/clickhouse/tables/{shard}/{database}/"
 	shardReplica = "{replica}"
@@ -209,8 +209,8 @@ func (s *clusterStatement) replicate(table string) error {
 	return nil
 }
 
-// replaceSettings states what replicated tables call otherwise, and that what a replica fetches from
-// another is on disk like what is inserted.
+// replaceSettings states what replicated tables call otherwise, and that what a replica fetches
+// from another is on disk like what is inserted.
 func (s *clusterStatement) replaceSettings() {
 	beside := map[string]string{
 		"non_replicated_deduplication_window": fmt.Sprintf(

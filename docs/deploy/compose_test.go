@@ -225,8 +225,8 @@ func TestConfigurationsAreWellFormed(t *testing.T) {
 	}
 }
 
-// TestSettingsExist: a variable that a file sets is one that the program reads, and the unit's flags
-// are its own.
+// TestSettingsExist: a variable that a file sets is one that the program reads, and the unit's
+// flags are its own.
 func TestSettingsExist(t *testing.T) {
 	var code strings.Builder
 	sources, err := filepath.Glob(filepath.Join(root, "cmd/meterhouse/*.go"))
