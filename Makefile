@@ -25,6 +25,10 @@ test: engine web ## run all tests, on the real engine
 test-browser: build ## use the console in a real Chromium (CHROMIUM names it)
 	cd web && npm run e2e --silent
 
+.PHONY: test-docker
+test-docker: engine web ## the same on ClickHouse's official image, by Docker
+	METERHOUSE_TEST_BACKEND=docker go test -timeout 30m ./...
+
 .PHONY: build
 build: engine web ## build bin/meterhouse and bin/loadtest
 	go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/meterhouse ./cmd/meterhouse
