@@ -3,16 +3,9 @@ package console
 import (
 	"context"
 	"crypto/rand"
-	"time"
 
 	"github.com/google/uuid"
 )
-
-// CookieKey returns the id of the key that a cookie names.
-func CookieKey(cookie string) uuid.UUID {
-	s, _ := parseCookie(cookie)
-	return s.key
-}
 
 // Keyring is a node's keys.
 type Keyring struct{ ring *keyring }
@@ -44,8 +37,4 @@ const (
 	LooksAtOnce    = looksAtOnce
 	LooksInterval  = looksInterval
 	FailuresAtOnce = failuresAtOnce
-	CookieBytesMax = cookieBytesMax
 )
-
-// The tests' clock starts where this says, to the microsecond as the database has it.
-func Instant() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -24,10 +24,9 @@ func (c *clock) turn(d time.Duration) { c.at.Add(int64(d / time.Microsecond)) }
 
 // TestNodesShareKeys goes through the life of keys with several nodes on one table.
 //
-// Seen failing with the safeguards removed: with unretired taking the last key, two nodes that had
-// begun together went on with a key each; without keyAge there, the first key was never replaced;
-// without counts, a key's sessions never ended; without looks, the table was read for every guess,
-// so that the key that was added behind the nodes' backs was found.
+// Seen failing with the safeguards removed: with twice the keyAge in unretired, the first key was not
+// replaced; without counts, a key's sessions never ended; without looks, the table was read for every
+// guess, so that the key that was added behind the nodes' backs was found.
 func TestNodesShareKeys(t *testing.T) {
 	t.Parallel()
 	db := schematest.New(t)

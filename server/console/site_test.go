@@ -135,12 +135,13 @@ func TestFilesAreSentShort(t *testing.T) {
 	f("br;q=0, gzip", "gzip")
 	f("br; q=0.000, gzip ; q=0.1", "gzip")
 	f("brotli, x-gzip", "")
-	if got, _ := ask(t, a, "GET", "/favicon.svg", "Accept-Encoding", "gzip"); len(got.Header["Content-Encoding"]) > 0 {
+	got, _ := ask(t, a, "GET", "/favicon.svg", "Accept-Encoding", "gzip")
+	if len(got.Header["Content-Encoding"]) > 0 {
 		t.Error("a file of six bytes is sent as more")
 	}
 }
 
-// TestEveryAnswerIsGuarded: with headed taken off one route, the answers of that route failed.
+// TestEveryAnswerIsGuarded asks every route, also for what fails.
 func TestEveryAnswerIsGuarded(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "meter.example"}
 	for _, secure := range []bool{false, true} {
