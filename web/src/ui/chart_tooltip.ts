@@ -15,6 +15,7 @@ export function tooltipOf(shown: Shown, plotted: HTMLElement, plot: () => uPlot 
   const box = h('div', { class: 'tooltip', hidden: true, 'aria-hidden': 'true' })
   const spoken = h('p', { class: 'visually-hidden', 'aria-live': 'polite' })
   let at: number | null = null
+  let walked: number | null = null // by keys: stays when the picture is drawn anew
   const moved = (bucket: number | null) => {
     at = bucket
     const u = plot()
@@ -27,6 +28,7 @@ export function tooltipOf(shown: Shown, plotted: HTMLElement, plot: () => uPlot 
     const last = shown.options.times.length - 1
     const bucket = Math.min(last, Math.max(0, to))
     if (last < 0) return
+    walked = bucket
     moved(bucket)
     spoken.textContent = sentence(shown, bucket)
   }
@@ -35,17 +37,17 @@ export function tooltipOf(shown: Shown, plotted: HTMLElement, plot: () => uPlot 
     const next: Record<string, number> = {
       ArrowLeft: (at ?? last + 1) - 1, ArrowRight: (at ?? -1) + 1, Home: 0, End: last,
     }
-    if (e.key === 'Escape') { moved(null); return }
+    if (e.key === 'Escape') { walked = null; moved(null); return }
     const to = next[e.key]
     if (to === undefined) return
     e.preventDefault()
     step(to)
   })
-  plotted.addEventListener('blur', () => moved(null))
+  plotted.addEventListener('blur', () => { walked = null; moved(null) })
   return {
     spoken,
     moved,
-    drawn() { plotted.append(box); moved(null) },
+    drawn() { plotted.append(box); moved(walked) },
   }
 }
 
