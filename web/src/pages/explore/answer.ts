@@ -87,8 +87,10 @@ function chartOf(
   const now = Date.now() / 1000 // a line ends where the future begins
   const past = (v: number | null, i: number) => times[i]! > now ? null : v
   return {
-    label: adds ? `${sentence}: ${brief(all((g) => g.sum), q.measure)} in all; most by ${most}.` : `${sentence}; most by ${most}.`,
-    times, end, zone, series: seriesOf(groups).map((s) => ({ ...s, values: s.values.map(past) })), stacked: adds && q.chart === 'bars', height: 320,
+    label: adds ? `${sentence}: ${brief(all((g) => g.sum), q.measure)} in all; most by ${most}.`
+      : `${sentence}; most by ${most}.`,
+    times, end, zone, stacked: adds && q.chart === 'bars', height: 320,
+    series: seriesOf(groups).map((s) => ({ ...s, values: s.values.map(past) })),
     format: money ? axisMoney : axisQuantity,
     exact: (n, bucket) => exactly(groups[n]?.values[bucket] ?? zero, q.measure),
     bucket: bucketFormat(answer.granularity, zone),

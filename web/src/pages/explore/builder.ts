@@ -33,7 +33,8 @@ export function builder(
     set(shape.select, q.chart)
     set(order.select, q.order)
     set(granularity.select, q.granularity)
-    granularity.select.options[0]!.textContent = `Automatic: ${granularityNames[granularityOf({ ...q, granularity: '' }, new Date())]}`
+    const fitting = granularityOf({ ...q, granularity: '' }, new Date())
+    granularity.select.options[0]!.textContent = `Automatic: ${granularityNames[fitting]}`
     options(top.select, [...new Set([...tops, q.top])].sort((a, b) => a - b)
       .map((n) => [String(n), n === 0 ? 'All' : `${n} of them`]))
     set(top.select, String(q.top))

@@ -56,7 +56,8 @@ async function unpricedOf(s: Scope): Promise<(Node | string)[]> {
     const { rows } = await ask(s, { granularity: 'total' })
     const count = rows.reduce((all, r) => all + r.unpriced_events, 0)
     if (count === 0) return []
-    return [h('strong', {}, 'Without a price'), `${short(decimal(String(count)))} measurements have no rate: they cost nothing yet.`]
+    return [h('strong', {}, 'Without a price'),
+      `${short(decimal(String(count)))} measurements have no rate: they cost nothing yet.`]
   }
   const iso = (at: number) => new Date(at * 1000).toISOString()
   const found = await get<Unpriced>(`/v1/admin/unpriced${query({
