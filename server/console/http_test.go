@@ -85,7 +85,7 @@ func (b *browser) asks(
 //
 // Seen failing with each of these taken out: the comparison of the session's end with the clock; of
 // the credential's end with the session's; of the organization asked for with the credential's; the
-// bound of the cookie's size; the look for an Agent-Secret-Key beside the cookie.
+// bound of the cookie's size; the look for an Agent-Secret-Key beside the cookie; the check of the origin.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	h := dialecttest.New(t)
