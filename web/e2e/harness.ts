@@ -60,7 +60,7 @@ export async function visit(v: Visit = {}): Promise<Page> {
 export async function signIn(page: Page, credential: string): Promise<void> {
   await page.getByLabel('Credential').fill(credential)
   await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('navigation', { name: 'Pages' }).waitFor()
+  await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor()
 }
 
 // Nobody is signed in at first, which the browser notes as a failed request.

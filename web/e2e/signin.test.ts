@@ -65,7 +65,7 @@ describe('signing in', () => {
     const page = await visit({ as: ada })
     const before = await page.context().cookies()
     await page.reload()
-    await page.getByRole('navigation', { name: 'Pages' }).waitFor()
+    await page.getByRole('navigation', { name: 'Pages', exact: true }).waitFor()
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Credential').waitFor()
     expect(await page.context().cookies()).toEqual([])
@@ -76,7 +76,7 @@ describe('signing in', () => {
 
   test('a role is offered the pages it can use', async () => {
     const page = await visit({ as: ben })
-    const names = await page.getByRole('navigation', { name: 'Pages' }).getByRole('link').allTextContents()
+    const names = await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link').allTextContents()
     expect(names).toEqual(['Overview', 'Agents', 'Explore', 'Events', 'Admin'])
     await page.goto('/#/system')
     await page.getByText('There is no such page, or it is not yours to see.').waitFor()
