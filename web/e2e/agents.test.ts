@@ -53,9 +53,11 @@ test('an agent’s page has its sum, its charts, its events and the way to Explo
 })
 
 test('a member sees the agents of the member’s usage; a phone shows one of them', async () => {
-  const page = await visit({ as: ben, hash: '#/agents', width: 360, theme: 'dark', expected: /status of 403 .*anomalies/ })
+  const page = await visit({ as: ben, hash: '#/agents', width: 360, theme: 'dark',
+    expected: /status of 403 .*anomalies/ })
   await settled(page)
-  const { rows } = await answer<Usage>(`/v1/usage/query?${range(30)}&granularity=total&group_by=agent_id`, ben)
+  const { rows } = await answer<Usage>(`/v1/usage/query?${range(30)}&granularity=total&group_by=agent_id`,
+    ben)
   await expect.poll(() => page.locator('tbody tr').count()).toBe(rows.filter((r) => r.agent_id !== '').length)
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(360)
   await accessible(page)

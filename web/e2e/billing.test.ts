@@ -14,7 +14,8 @@ test('slots are those of the API, and what is in the way is said', async () => {
   const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
   const slots = await answer<Slot[]>(`/v1/report/slots?from=${yesterday}&to=${tomorrow}`)
   expect(slots.length).toBeGreaterThan(0)
-  slots.sort((a, b) => a.window_start < b.window_start ? 1 : a.window_start > b.window_start ? -1 : a.meter < b.meter ? -1 : 1)
+  slots.sort((a, b) => a.window_start < b.window_start ? 1 : a.window_start > b.window_start ? -1
+    : a.meter < b.meter ? -1 : 1)
   await expect.poll(async () => (await page.locator('.slots tbody tr').evaluateAll((rows) => rows.map((row) => [
     row.querySelector('a')!.textContent,
     ...[...row.querySelectorAll('[data-units]')].slice(0, 2).map((cell) => cell.getAttribute('data-units')),

@@ -4,14 +4,16 @@ import { accessible, ada, answer, ask, ben, helper, settled, visit } from './har
 
 const agent = '12345678-1234-4234-8234-123456789012'
 
-interface Event { id: string; revision: number; usage: Record<string, string>; pricing: Record<string, { billed_cost_usd?: string }> }
+interface Event { id: string; revision: number; usage: Record<string, string>; pricing: Record<string,
+  { billed_cost_usd?: string }> }
 
 // record sends an event of our own, so that no other test's numbers move, and returns its id.
 async function record(key: string): Promise<string> {
   const response = await ask('/v1/events?results=true&wait=stored', {
     method: 'POST',
     body: JSON.stringify({
-      id: key, agent_id: agent, model: 'gpt-4o-mini', provider: 'OpenAI', channel: 'e2e', usage: { INPUT: 1200, OUTPUT: 350 },
+      id: key, agent_id: agent, model: 'gpt-4o-mini', provider: 'OpenAI', channel: 'e2e',
+        usage: { INPUT: 1200, OUTPUT: 350 },
     }),
   })
   const { results } = await response.json() as { results: { id: string }[] }
@@ -92,7 +94,8 @@ describe('correcting an event', () => {
     await page.getByRole('button', { name: 'Amend the event' }).click()
     await page.getByRole('heading', { name: 'As it counts now: revision 1' }).waitFor()
     const now = await answer<Event>(`/v1/events/${id}`)
-    expect(now).toMatchObject({ revision: 1, usage: { INPUT: '400', OUTPUT: '350' }, reason: 'cached tokens were counted twice' })
+    expect(now).toMatchObject({ revision: 1, usage: { INPUT: '400', OUTPUT: '350' },
+      reason: 'cached tokens were counted twice' })
     const billed = (BigInt(400) * 195n + BigInt(350) * 780n).toString().padStart(10, '0') // in 10^-9 USD
     const sum = `0.${billed.slice(-9)}`.replace(/0+$/, '')
     expect(Object.values(now.pricing).map((p) => p.billed_cost_usd)).toEqual(['0.000078', '0.000273'])
@@ -114,7 +117,8 @@ describe('correcting an event', () => {
     await page.getByText(/Changed meanwhile by Ada at .*; look again/).waitFor()
     await page.getByRole('button', { name: 'Look again' }).click()
     await page.getByRole('heading', { name: 'As it counts now: revision 1' }).waitFor()
-    expect(await answer<Event>(`/v1/events/${id}`)).toMatchObject({ revision: 1, purpose: 'QA', usage: { INPUT: '1200' } })
+    expect(await answer<Event>(`/v1/events/${id}`)).toMatchObject({ revision: 1, purpose: 'QA',
+      usage: { INPUT: '1200' } })
   })
 
   // Without placeFaults the dialog had one line for all, and the field none.

@@ -24,7 +24,8 @@ export function formDialog(o: FormDialog): Promise<boolean> {
     const form = h('form', {},
       h('h2', { id: 'dialog-title' }, o.title), ...o.content, problem,
       h('div', { class: 'actions' }, cancel, act))
-    const dialog = h('dialog', { 'aria-labelledby': 'dialog-title', class: o.wide ? 'wide' : undefined }, form)
+    const dialog = h('dialog', { 'aria-labelledby': 'dialog-title', class: o.wide ? 'wide' : undefined },
+      form)
     form.addEventListener('submit', (e) => { e.preventDefault(); void submit() })
     const submit = async () => {
       act.disabled = true
@@ -41,7 +42,8 @@ export function formDialog(o: FormDialog): Promise<boolean> {
       }
     }
     const show = async (error: unknown) => {
-      const e = error instanceof Failed ? error : new Failed(-1, 'The console failed; nothing was sent twice.')
+      const e = error instanceof Failed ? error : new Failed(-1,
+        'The console failed; nothing was sent twice.')
       if (!(error instanceof Failed)) console.error(error)
       const own = await o.explain?.(e)
       if (own) { render(problem, own); return }

@@ -28,7 +28,8 @@ test('tokens are told from what is none', () => {
   for (const type of ['INPUT', 'CACHED_INPUT', 'CACHE_WRITE', 'OUTPUT', 'REASONING', 'OPENAI_TOKENS']) {
     expect(isTokens(type), type).toBe(true)
   }
-  for (const type of ['VAPI_SECONDS', 'SESSIONS', 'IMPORTED_CHARS', 'COMPLETIONS']) expect(isTokens(type), type).toBe(false)
+  for (const type of ['VAPI_SECONDS', 'SESSIONS', 'IMPORTED_CHARS', 'COMPLETIONS']) expect(isTokens(type),
+    type).toBe(false)
 })
 
 test('types add up over the buckets, the dearest first', () => {
@@ -46,13 +47,15 @@ test('a series has a value for every bucket', () => {
     row('2026-11-21T00:00:00Z', { model: null, billed_cost_usd: '4', other: true }),
   ], 'model', days, (r) => decimal(r.billed_cost_usd), '(no model)')
   expect(p.series).toEqual([
-    { label: 'others', values: [0, 4] }, { label: '(no model)', values: [2, 0] }, { label: 'x', values: [0, 1] },
+    { label: 'others', values: [0, 4] }, { label: '(no model)', values: [2, 0] }, { label: 'x', values: [0,
+      1] },
   ])
 })
 
 test('an odd hour that two questions found is told once', () => {
   const odd = (hour: string): Anomaly => ({
-    agent_id: 'a', hour, usage_type: 'INPUT', quantity: '9', expected: '1', low: '0', high: '2', hours_compared: 8, score: 9,
+    agent_id: 'a', hour, usage_type: 'INPUT', quantity: '9', expected: '1', low: '0', high: '2',
+      hours_compared: 8, score: 9,
   })
   const found = join([{ anomalies: [odd('2026-11-20T11:00:00Z')], more: false },
     { anomalies: [odd('2026-11-21T11:00:00Z'), odd('2026-11-20T11:00:00Z')], more: true }])

@@ -26,7 +26,8 @@ const day = 86_400
 const reach = 30 * day // the API looks at 31 days
 
 // anomaliesOf asks for an agent's odd hours; a range that is too long is shortened to its end.
-export async function anomaliesOf(agent: string, preset: Preset, signal: AbortSignal): Promise<Anomalies | Failed> {
+export async function anomaliesOf(agent: string, preset: Preset,
+  signal: AbortSignal): Promise<Anomalies | Failed> {
   const { from, to } = ends({ preset, from: '', to: '' }, browserZone, new Date())
   const end = Math.min(seconds(to, browserZone), Math.ceil(Date.now() / 3_600_000) * 3600)
   const start = Math.max(seconds(from, browserZone), end - reach)
@@ -78,10 +79,14 @@ export function anomalyCard(found: Anomalies | Failed): HTMLElement {
       { name: 'Usage type', cell: (a) => a.usage_type },
       { name: 'Used', cell: (a) => amount(a.quantity), numeric: true },
       { name: 'Usual', cell: (a) => amount(a.expected), numeric: true },
-      { name: 'Would not be odd', cell: (a) => [amount(a.low), ' to ', amount(a.high)], numeric: true, narrow: true },
+      {
+        name: 'Would not be odd',
+        cell: (a) => [amount(a.low), ' to ', amount(a.high)], numeric: true, narrow: true,
+      },
       {
         name: 'How far off',
-        cell: (a) => badge(`${a.score > 0 ? 'far more' : 'far less'}: ${Math.abs(a.score)} deviations`, 'warn',
+        cell: (a) => badge(`${a.score > 0 ? 'far more' : 'far less'}: ${Math.abs(a.score)} deviations`,
+          'warn',
           `Compared with ${a.hours_compared} hours`),
       },
     ], found.anomalies))

@@ -24,7 +24,8 @@ const tokens = 'Tokens'
 function frame(title: string, ...above: Node[]) {
   const plot = h('div', { class: 'chart-place' })
   const numbers = h('div')
-  const element = h('section', { class: 'card', hidden: true }, h('div', { class: 'page-head' }, h('h2', {}, title), ...above), plot, numbers)
+  const element = h('section', { class: 'card', hidden: true }, h('div', { class: 'page-head' }, h('h2', {},
+    title), ...above), plot, numbers)
   let made: Chart | undefined
   const draw = (o: ChartOptions) => {
     if (made) { made.update(o); return }
@@ -34,10 +35,12 @@ function frame(title: string, ...above: Node[]) {
   return { element, numbers, draw, destroy: () => made?.destroy() }
 }
 
-function optionsOf(found: Found, p: Pivot, label: string, unit: (d: Decimal) => string, exact: (d: Decimal) => string,
+function optionsOf(found: Found, p: Pivot, label: string, unit: (d: Decimal) => string,
+  exact: (d: Decimal) => string,
   marks: Anomaly[]): ChartOptions {
   return {
-    label, times: found.times, end: found.end, series: p.series, stacked: true, zone: browserZone, height: 220,
+    label, times: found.times, end: found.end, series: p.series, stacked: true, zone: browserZone,
+      height: 220,
     format: (v) => unit(decimal(v.toFixed(6))),
     exact: (s, b) => exact(p.exact[s]?.[b] ?? zero),
     total: (b) => exact(p.exact.reduce((all, line) => all + (line[b] ?? zero), zero)),
@@ -62,8 +65,10 @@ export function usageCard(): Card {
     const chosen = offered.includes(choice.value) ? choice.value : offered[0]!
     render(choice, offered.map((o) => h('option', { value: o, selected: o === chosen }, o)))
     pick.hidden = offered.length < 2
-    const fits = (row: UsageRow) => chosen === tokens ? isTokens(String(row['usage_type'])) : row['usage_type'] === chosen
-    const p = pivot(found.types.rows.filter(fits), 'usage_type', found.times, (r) => decimal(r.quantity ?? '0'), 'none')
+    const fits = (row: UsageRow) => chosen === tokens ? isTokens(String(row['usage_type']))
+      : row['usage_type'] === chosen
+    const p = pivot(found.types.rows.filter(fits), 'usage_type', found.times,
+      (r) => decimal(r.quantity ?? '0'), 'none')
     card.draw(optionsOf(found, p, `${chosen} of this agent over time, by usage type.`, short, (d) => text(d),
       marks.filter((a) => chosen === tokens ? isTokens(a.usage_type) : a.usage_type === chosen)))
     render(card.numbers, table('Usage by type', [
@@ -89,17 +94,23 @@ export function costCard(): Card {
     card.draw(optionsOf(found, p, `What this agent cost over time, by model; together ${usd(cost)}.`, usd,
       (d) => `$${text(d)}`, marks))
     const models = p.series.map((s, i) => {
-      const rows = found.models.rows.filter((r) => (r.other ? 'others' : String(r['model'] ?? '') || '(no model)') === s.label)
+      const rows = found.models.rows.filter((r) => (r.other ? 'others'
+        : String(r['model'] ?? '') || '(no model)') === s.label)
       return {
         model: s.label, cost: p.exact[i]!.reduce((all, v) => all + v, zero),
-        events: rows.reduce((n, r) => n + (r.events ?? 0), 0), unpriced: rows.reduce((n, r) => n + r.unpriced_events, 0),
+        events: rows.reduce((n, r) => n + (r.events ?? 0), 0), unpriced: rows.reduce((n,
+          r) => n + r.unpriced_events, 0),
       }
     })
     render(card.numbers, table('Cost by model', [
       { name: 'Model', cell: (m) => m.model },
       { name: 'Events', cell: (m) => amount(m.events), numeric: true },
       { name: 'Billed', cell: (m) => money(m.cost), numeric: true },
-      { name: 'Unpriced measurements', cell: (m) => m.unpriced > 0 ? amount(m.unpriced) : h('span', { class: 'muted' }, 'none'), numeric: true },
+      {
+        name: 'Unpriced measurements',
+        cell: (m) =>
+          m.unpriced > 0 ? amount(m.unpriced) : h('span', { class: 'muted' }, 'none'), numeric: true,
+      },
     ], models))
   }
   return { ...card, show, mark: (found) => { marks = found; if (last) show(last) } }

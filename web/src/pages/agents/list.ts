@@ -30,7 +30,8 @@ export async function openAgents(context: Context): Promise<void> {
   const note = h('p', { class: 'muted' })
   const state: State = { context, body, note, search: '', rows: [], key: '', whole: false }
   const input = h('input', {
-    id: 'agent-search', type: 'search', 'data-search': true, autocomplete: 'off', spellcheck: 'false', maxlength: 256,
+    id: 'agent-search', type: 'search', 'data-search': true, autocomplete: 'off', spellcheck: 'false',
+      maxlength: 256,
     placeholder: 'Name, owner or id',
     oninput: () => { state.search = input.value.trim().toLowerCase(); state.key = ''; draw(state, names) },
   })
@@ -48,7 +49,8 @@ export async function openAgents(context: Context): Promise<void> {
       state.rows = await rowsOf(names, owners, signal)
       if (!signal.aborted) draw(state, names)
     } catch (error) {
-      if (!signal.aborted && state.rows.length === 0) render(body, failed(error, () => { void openAgents(context) }))
+      if (!signal.aborted && state.rows.length === 0) render(body, failed(error,
+        () => { void openAgents(context) }))
       else note.textContent = 'Not up to date: it is tried again.'
     }
   })
@@ -60,20 +62,24 @@ async function rowsOf(names: Who, owners: Map<string, string>, signal: AbortSign
   const days = buckets(seconds(from, browserZone), seconds(to, browserZone), 'day', browserZone)
   const day = ends({ preset: '24h', from: '', to: '' }, browserZone, now)
   const [month, recent] = await Promise.all([
-    usage({ from, to, tz: browserZone, granularity: 'day', group_by: 'agent_id', top: 1000, order_by: 'billed_cost' }, signal),
-    usage({ ...day, tz: browserZone, granularity: '15m', group_by: 'agent_id', top: 1000, order_by: 'events' }, signal),
+    usage({ from, to, tz: browserZone, granularity: 'day', group_by: 'agent_id', top: 1000,
+      order_by: 'billed_cost' }, signal),
+    usage({ ...day, tz: browserZone, granularity: '15m', group_by: 'agent_id', top: 1000,
+      order_by: 'events' }, signal),
   ])
   const totals = totalsOf(month.rows, days)
   const seen = new Map<string, string>()
   for (const row of recent.rows) if (row['agent_id']) seen.set(String(row['agent_id']), row.time)
   for (const agent of names.agents) {
     if (!totals.has(agent.id)) {
-      totals.set(agent.id, { id: agent.id, cost: zero, events: 0, unpriced: 0, daily: days.map(() => 0), lastDay: '' })
+      totals.set(agent.id, { id: agent.id, cost: zero, events: 0, unpriced: 0, daily: days.map(() => 0),
+        lastDay: '' })
     }
   }
   return [...totals.values()].map((t) => ({
     ...t, name: names.agent(t.id) ?? '', owner: owners.get(t.id) ?? '', seen: seen.get(t.id) ?? '',
-  })).sort((a, b) => a.cost < b.cost ? 1 : a.cost > b.cost ? -1 : b.events - a.events || (a.name < b.name ? -1 : 1))
+  })).sort((a, b) => a.cost < b.cost ? 1 : a.cost > b.cost ? -1 : b.events - a.events || (a.name < b.name
+    ? -1 : 1))
 }
 
 function draw(state: State, names: Who): void {
@@ -101,15 +107,20 @@ function columns({ session }: Context, names: Who): Column<Row>[] {
   const all: Column<Row>[] = [
     {
       name: 'Agent',
-      cell: (r) => h('a', { href: format(['agents', r.id]), title: r.id, class: 'row-link', 'data-id': r.id }, r.name || r.id),
+      cell: (r) => h('a', { href: format(['agents', r.id]), title: r.id, class: 'row-link',
+        'data-id': r.id }, r.name || r.id),
     },
     { name: 'Cost', cell: (r) => money(r.cost), numeric: true },
     { name: 'Events', cell: (r) => amount(r.events), numeric: true },
-    { name: 'Cost by day', cell: (r) => sparkline(r.daily, `Cost by day, together ${usd(r.cost)}`), narrow: true },
+    {
+      name: 'Cost by day',
+      cell: (r) => sparkline(r.daily, `Cost by day, together ${usd(r.cost)}`), narrow: true,
+    },
     { name: 'Last seen', cell: (r) => h('span', { title: r.seen || r.lastDay }, seenText(r)) },
     {
       name: 'State',
-      cell: (r) => r.unpriced > 0 && badge(`${r.unpriced} unpriced`, 'warn', 'Measurements without a rate: they cost nothing yet'),
+      cell: (r) => r.unpriced > 0 && badge(`${r.unpriced} unpriced`, 'warn',
+        'Measurements without a rate: they cost nothing yet'),
     },
   ]
   if (session.role !== 'member') all.splice(1, 0, { name: 'Owner', cell: (r) => names.userText(r.owner) })

@@ -81,7 +81,8 @@ function head(view: View, changed: () => void): HTMLElement {
       h('h1', {}, name ?? 'Agent'), identity(view.id)),
     h('div', { class: 'actions' },
       h('label', { for: range.id, class: 'visually-hidden' }, 'Range'), range, explore,
-      h('a', { class: 'button', href: format(['events'], new URLSearchParams({ agent_id: view.id })) }, 'Its events')))
+      h('a', { class: 'button', href: format(['events'], new URLSearchParams({ agent_id: view.id })) },
+        'Its events')))
 }
 
 async function ask(view: View): Promise<void> {
@@ -96,7 +97,8 @@ async function ask(view: View): Promise<void> {
   try {
     const [types, models] = await Promise.all([
       get<UsageAnswer>(path + query({ ...asked, group_by: 'usage_type' }), signal),
-      get<UsageAnswer>(path + query({ ...asked, group_by: 'model', top: 7, order_by: 'billed_cost' }), signal),
+      get<UsageAnswer>(path + query({ ...asked, group_by: 'model', top: 7, order_by: 'billed_cost' }),
+        signal),
     ])
     if (preset !== view.preset || signal.aborted) return
     const key = JSON.stringify([asked, types.rows, models.rows])
@@ -122,7 +124,8 @@ function draw(view: View, found: Found): void {
         + `-H 'Content-Type: application/json' -d '{"model": "gpt-4o-mini", "usage": {"INPUT": 1200}}'`)))
     return
   }
-  const tokens = typesOf(found.types.rows).filter((t) => isTokens(t.type)).reduce((all, t) => all + t.quantity, zero)
+  const tokens = typesOf(found.types.rows).filter((t) => isTokens(t.type)).reduce((all,
+    t) => all + t.quantity, zero)
   const cost = sum(found.models.rows.map((r) => r.billed_cost_usd))
   const provider = sum(found.models.rows.map((r) => r.provider_cost_usd))
   const events = found.models.rows.reduce((all, r) => all + (r.events ?? 0), 0)

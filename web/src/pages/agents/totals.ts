@@ -55,7 +55,8 @@ export function typesOf(rows: UsageRow[]): TypeTotal[] {
     t.unpriced += row.unpriced_events
     totals.set(type, t)
   }
-  return [...totals.values()].sort((a, b) => a.cost < b.cost ? 1 : a.cost > b.cost ? -1 : a.type < b.type ? -1 : 1)
+  return [...totals.values()].sort((a, b) => a.cost < b.cost ? 1 : a.cost > b.cost ? -1 : a.type < b.type
+    ? -1 : 1)
 }
 
 export interface Pivot { series: Series[]; exact: Decimal[][] }

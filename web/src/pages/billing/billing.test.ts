@@ -4,12 +4,15 @@ import { filterOf, fitting, parametersOf } from './filter'
 import { countsOf, difference, slotHash, sumsOf, type Slot } from './slots'
 
 const slot = (hour: string, rest: Partial<Slot> = {}): Slot => ({
-  organization_id: '0c7c2a52-63a9-4a0e-9a3b-1d6a2a1f9e55', meter: 'usage_micro_usd', window_start: hour, state: 'acked',
-  unit: 'micro_usd', billable_units: '1170000', reported_units: '1170000', carried_in_units: '0', carried_out_units: '0',
+  organization_id: '0c7c2a52-63a9-4a0e-9a3b-1d6a2a1f9e55', meter: 'usage_micro_usd', window_start: hour,
+    state: 'acked',
+  unit: 'micro_usd', billable_units: '1170000', reported_units: '1170000', carried_in_units: '0',
+    carried_out_units: '0',
   revision: 1, unpriced: 0, closed: false, detail: '', ...rest,
 })
 
-const late = slot('2026-11-22T13:00:00Z', { state: 'pending', billable_units: '9007199254740993', reported_units: '-1' })
+const late = slot('2026-11-22T13:00:00Z', { state: 'pending', billable_units: '9007199254740993',
+  reported_units: '-1' })
 const none = slot('2026-11-22T12:00:00Z', { state: 'unmapped', meter: '', reported_units: '0' })
 const slots = [slot('2026-11-22T11:00:00Z'), none, late]
 

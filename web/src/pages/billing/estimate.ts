@@ -33,7 +33,8 @@ interface Estimate {
   meters: Meter[]
 }
 
-const sources = { stripe: 'Stripe’s billing period', calendar_month: 'the calendar month', request: 'the range asked for' }
+const sources = { stripe: 'Stripe’s billing period', calendar_month: 'the calendar month',
+  request: 'the range asked for' }
 
 // showEstimate asks and draws; it returns what it drew, so that the same is not drawn again.
 export async function showEstimate(
@@ -59,14 +60,19 @@ export async function showEstimate(
 function details(e: Estimate, open: boolean): HTMLElement {
   return h('details', { open }, h('summary', {}, 'By meter and model'),
     e.meters.map((m) => h('div', { class: 'stack by-meter' },
-      h('h3', {}, 'Meter: ', meterName(m.meter), ' ', m.meter === '' && badge('not reported', 'warn', 'No meter counts this usage'),
+      h('h3', {}, 'Meter: ', meterName(m.meter), ' ', m.meter === '' && badge('not reported', 'warn',
+        'No meter counts this usage'),
         ' ', h('span', { class: 'muted' }, 'so far ', money(m.cost_usd))),
       table(`Usage of ${meterName(m.meter)} by model`, [
         { name: 'Model', cell: (o) => o.model || '(no model)' },
         { name: 'Usage type', cell: (o) => o.usage_type },
         { name: 'Quantity', cell: (o) => amount(o.quantity), numeric: true },
         { name: 'Projected', cell: (o) => amount(o.projected_quantity), numeric: true, narrow: true },
-        { name: 'So far', cell: (o) => o.unpriced > 0 ? [money(o.cost_usd), ' ', badge('unpriced', 'warn')] : money(o.cost_usd), numeric: true },
+        {
+          name: 'So far',
+          cell: (o) =>
+            o.unpriced > 0 ? [money(o.cost_usd), ' ', badge('unpriced', 'warn')] : money(o.cost_usd), numeric: true,
+        },
         { name: 'Projected cost', cell: (o) => money(o.projected_usd), numeric: true },
       ], m.models))))
 }

@@ -34,5 +34,6 @@ export function parametersOf(f: Filter, organization: string): URLSearchParams {
 // fitting are the slots that a filter leaves, the newest first.
 export function fitting(slots: Slot[], f: Filter): Slot[] {
   return slots.filter((s) => (f.state === '' || s.state === f.state) && (f.meter === null || s.meter === f.meter))
-    .sort((a, b) => a.window_start < b.window_start ? 1 : a.window_start > b.window_start ? -1 : a.meter < b.meter ? -1 : 1)
+    .sort((a, b) => a.window_start < b.window_start ? 1 : a.window_start > b.window_start ? -1
+      : a.meter < b.meter ? -1 : 1)
 }

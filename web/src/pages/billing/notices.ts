@@ -19,7 +19,8 @@ export function notices(session: Session, slots: Slot[]): HTMLElement[] {
     found.push(notice(`${count(unmapped)} of this range ${unmapped === 1 ? 'is' : 'are'} not mapped.`,
       'Usage is there that nobody is billed for: the organization has no customer at Stripe, or none of its meters counts it. ',
       session.role === 'superadmin'
-        ? [h('a', { href: format(['admin', 'organizations']) }, 'Set its Stripe customer and meter'), ', or ', h('code', {}, 'stripe: {customer: cus_…, meter: …}'), ' in the catalog file.']
+        ? [h('a', { href: format(['admin', 'organizations']) }, 'Set its Stripe customer and meter'),
+          ', or ', h('code', {}, 'stripe: {customer: cus_…, meter: …}'), ' in the catalog file.']
         : ['Ask a superadmin to set the organization’s Stripe customer and meter.']))
   }
   if (rejected > 0) {

@@ -15,7 +15,8 @@ import { filterOf, fitting, parametersOf, type Filter } from './filter'
 import { notices } from './notices'
 import { reportNow } from './run'
 import {
-  countsOf, difference, hourText, meaning, meterName, slotHash, stateBadge, sumsOf, units, type Slot, type State,
+  countsOf, difference, hourText, meaning, meterName, slotHash, stateBadge, sumsOf, units, type Slot,
+    type State,
 } from './slots'
 
 const shownMax = 240
@@ -37,7 +38,8 @@ interface View {
 export function openBilling(context: Context): void {
   const { into, session, signal, route } = context
   const view: View = {
-    context, organization: organizationOf(session, route.parameters), filter: filterOf(route.parameters, new Date()),
+    context, organization: organizationOf(session, route.parameters), filter: filterOf(route.parameters,
+      new Date()),
     slots: [], asked: '', drawn: '', whole: false, notice: h('div', { class: 'stack' }),
     fields: h('div', { class: 'fields' }), body: h('div', { class: 'stack' }, loading(8)),
   }
@@ -48,16 +50,19 @@ export function openBilling(context: Context): void {
   const run = session.role === 'superadmin' && h('button', {
     type: 'button', onclick: async () => { if (await reportNow(session)) await ask(view) },
   }, 'Report now…')
-  render(into, h('div', { class: 'page-head' }, h('h1', {}, 'Billing'), h('div', { class: 'actions' }, picker, run)),
+  render(into, h('div', { class: 'page-head' }, h('h1', {}, 'Billing'), h('div', { class: 'actions' },
+    picker, run)),
     view.notice, estimate,
-    h('section', { class: 'card' }, h('h2', {}, 'What Stripe holds beside what we hold'), view.fields, view.body))
+    h('section', { class: 'card' }, h('h2', {}, 'What Stripe holds beside what we hold'), view.fields,
+      view.body))
   drawFields(view)
   let drawn = ''
   every(30, signal, async () => {
     try {
       drawn = await showEstimate(estimate, view.organization, signal, drawn)
     } catch (error) {
-      if (drawn === '' && !signal.aborted) render(estimate, h('h2', {}, 'Estimate of the open period'), failed(error))
+      if (drawn === '' && !signal.aborted) render(estimate, h('h2', {}, 'Estimate of the open period'),
+        failed(error))
     }
   })
   every(10, signal, () => ask(view))
@@ -103,13 +108,17 @@ function drawFields(view: View): void {
     return h('div', { class: 'field' }, h('label', { for: id }, label), input)
   }
   const active = document.activeElement?.id
-  const meters = [...new Set([...view.slots.map((s) => s.meter), ...(filter.meter === null ? [] : [filter.meter])])].sort()
-  const meter = h('select', { id: 'slots-meter', onchange: () => change(view, { meter: meter.value === 'all' ? null : meter.value.slice(1) }) },
+  const meters = [...new Set([...view.slots.map((s) => s.meter), ...(filter.meter === null ? []
+    : [filter.meter])])].sort()
+  const meter = h('select', { id: 'slots-meter', onchange: () => change(view,
+    { meter: meter.value === 'all' ? null : meter.value.slice(1) }) },
     h('option', { value: 'all' }, 'All meters'),
     meters.map((m) => h('option', { value: `=${m}`, selected: m === filter.meter }, meterName(m))))
   render(view.fields,
-    day('slots-from', 'From (UTC day)', filter.from, (from) => change(view, { from, to: from > view.filter.to ? from : view.filter.to })),
-    day('slots-to', 'To (UTC day)', filter.to, (to) => change(view, { to, from: to < view.filter.from ? to : view.filter.from })),
+    day('slots-from', 'From (UTC day)', filter.from, (from) => change(view, { from,
+      to: from > view.filter.to ? from : view.filter.to })),
+    day('slots-to', 'To (UTC day)', filter.to, (to) => change(view, { to, from: to < view.filter.from
+      ? to : view.filter.from })),
     h('div', { class: 'field' }, h('label', { for: meter.id }, 'Meter'), meter))
   if (active) view.fields.querySelector<HTMLElement>(`#${CSS.escape(active)}`)?.focus()
 }
@@ -122,7 +131,8 @@ function draw(view: View): void {
   if (!view.fields.contains(document.activeElement)) drawFields(view)
   const found = fitting(view.slots, view.filter)
   keepingFocus(view.body, () => render(view.body, stateFilter(view), view.slots.length === 0
-    ? empty('No usage, report or carry in this range.', h('p', {}, 'Choose other days, or see what was recorded on the ',
+    ? empty('No usage, report or carry in this range.', h('p', {},
+      'Choose other days, or see what was recorded on the ',
       h('a', { href: format(['events']) }, 'events’ page'), '.'))
     : found.length === 0 ? empty('No slot is in this state.') : tables(view, found)))
 }
@@ -130,10 +140,12 @@ function draw(view: View): void {
 function stateFilter(view: View): HTMLElement {
   const choose = (state: State | '') => change(view, { state })
   const button = (state: State | '', label: Child, count: number) => h('button', {
-    type: 'button', 'aria-pressed': String(view.filter.state === state), class: 'chip', title: state && meaning(state),
+    type: 'button', 'aria-pressed': String(view.filter.state === state), class: 'chip',
+      title: state && meaning(state),
     'data-id': `state-${state}`, onclick: () => choose(state),
   }, label, ` ${count}`)
-  return h('div', { class: 'chips', role: 'group', 'aria-label': 'State' }, button('', 'all', view.slots.length),
+  return h('div', { class: 'chips', role: 'group', 'aria-label': 'State' }, button('', 'all',
+    view.slots.length),
     countsOf(view.slots).map(([state, n]) => button(state, state, n)))
 }
 
@@ -148,13 +160,29 @@ function tables(view: View, found: Slot[]): Child[] {
       { name: 'Difference', cell: (m) => units(m.billable - m.reported, m.unit), numeric: true },
     ], sumsOf(found), { class: 'sums' }),
     table('Slots, the newest hour first', [
-      { name: 'Hour (UTC)', cell: (s) => h('a', { href: slotHash(s), class: 'row-link', 'data-id': s.window_start + s.meter }, hourText(s.window_start)) },
+      {
+        name: 'Hour (UTC)',
+        cell: (s) =>
+          h('a', { href: slotHash(s), class: 'row-link', 'data-id': s.window_start + s.meter }, hourText(s.window_start)),
+      },
       { name: 'Meter', cell: (s) => meterName(s.meter), narrow: true },
-      { name: 'State', cell: (s) => [stateBadge(s.state), s.closed && badge('invoiced'), s.unpriced > 0 && badge(`${s.unpriced} unpriced`, 'warn')] },
+      {
+        name: 'State',
+        cell: (s) =>
+          [stateBadge(s.state), s.closed && badge('invoiced'), s.unpriced > 0 && badge(`${s.unpriced} unpriced`, 'warn')],
+      },
       { name: 'Billable', cell: (s) => units(s.billable_units, s.unit), numeric: true },
       { name: 'Stripe holds', cell: (s) => units(s.reported_units, s.unit), numeric: true },
-      { name: 'Difference', cell: (s) => difference(s) === 0n ? h('span', { class: 'muted' }, 'none') : units(difference(s), s.unit), numeric: true },
-      { name: 'Revision', cell: (s) => s.revision === 0 ? h('span', { class: 'muted' }, 'not told') : s.revision, numeric: true, narrow: true },
+      {
+        name: 'Difference',
+        cell: (s) =>
+          difference(s) === 0n ? h('span', { class: 'muted' }, 'none') : units(difference(s), s.unit), numeric: true,
+      },
+      {
+        name: 'Revision',
+        cell: (s) =>
+          s.revision === 0 ? h('span', { class: 'muted' }, 'not told') : s.revision, numeric: true, narrow: true,
+      },
     ], shown, { class: 'slots' }),
     found.length > shown.length && h('button', {
       type: 'button', onclick: () => { view.whole = true; draw(view) },

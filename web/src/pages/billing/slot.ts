@@ -33,11 +33,13 @@ export function openSlot({ into, signal }: Context, asked: Asked): void {
       const key = JSON.stringify(x)
       if (key === drawn || signal.aborted) return
       drawn = key
-      keepingFocus(body, () => render(body, number(x), usageCard(x), eventsCard(x), revisionsCard(x), attemptsCard(x), carriesCard(x)))
+      keepingFocus(body, () => render(body, number(x), usageCard(x), eventsCard(x), revisionsCard(x),
+        attemptsCard(x), carriesCard(x)))
     } catch (error) {
       if (signal.aborted || drawn !== '') return
       render(body, error instanceof Failed && error.status === 404
-        ? empty('Nothing was used, told or carried in this hour.', h('p', {}, h('a', { href: format(['billing'], back) }, 'See the slots of its day')))
+        ? empty('Nothing was used, told or carried in this hour.', h('p', {}, h('a',
+          { href: format(['billing'], back) }, 'See the slots of its day')))
         : failed(error, () => { void ask() }))
     }
   }
@@ -49,9 +51,11 @@ function number(x: Explanation): HTMLElement {
   const carried = x.carried_in_units !== '0' || x.carried_out_units !== '0'
   return h('section', { class: 'card' },
     h('h2', {}, 'The number ', stateBadge(x.state), x.closed && badge('invoiced')),
-    h('p', {}, meaning(x.state), '.', x.detail !== '' && [' ', h('strong', {}, x.detail.charAt(0).toUpperCase() + x.detail.slice(1)), '.']),
+    h('p', {}, meaning(x.state), '.', x.detail !== '' && [' ', h('strong', {},
+      x.detail.charAt(0).toUpperCase() + x.detail.slice(1)), '.']),
     h('ol', { class: 'sum-steps' },
-      step('Usage of the hour, exact', h('span', { title: `${x.exact} ${unitName(x)}` }, x.exact === '' ? '0' : text(decimal(x.exact)), ' ', unitName(x))),
+      step('Usage of the hour, exact', h('span', { title: `${x.exact} ${unitName(x)}` }, x.exact === ''
+        ? '0' : text(decimal(x.exact)), ' ', unitName(x))),
       step('Rounded half to even, once', whole(x.rounded_units, x)),
       carried && step('Carried here from other slots', whole(x.carried_in_units, x)),
       step('Billable', h('strong', {}, whole(x.billable_units, x))),
@@ -84,16 +88,21 @@ function usageCard(x: Explanation): HTMLElement {
     const r = u.rate_id ? rates.get(u.rate_id) : undefined
     if (u.pricing === 'unpriced') return badge('unpriced', 'warn', 'No rate was in force')
     if (u.pricing === 'given') return 'given by the client'
-    return r ? h('span', { title: `${r.id}, since ${date(new Date(r.from), 'UTC')}` }, text(decimal(r.billed_usd_per_million)))
+    return r ? h('span', { title: `${r.id}, since ${date(new Date(r.from), 'UTC')}` },
+      text(decimal(r.billed_usd_per_million)))
       : h('span', { title: u.rate_id ?? '' }, `rate ${brief(u.rate_id ?? '')}`)
   }
   return h('section', { class: 'card' }, h('h2', {}, 'Usage and rates'),
-    x.usage.length === 0 ? h('p', { class: 'muted' }, 'No usage of its own; the number is what was carried here.')
+    x.usage.length === 0 ? h('p', { class: 'muted' },
+      'No usage of its own; the number is what was carried here.')
       : table('Usage of the slot by model, type and rate', [
         { name: 'Model', cell: (u) => u.model || '(no model)' },
         { name: 'Usage type', cell: (u) => u.usage_type },
         { name: 'Measurements', cell: (u) => amount(u.measurements), numeric: true, narrow: true },
-        { name: 'Quantity', cell: (u) => h('span', { title: u.quantity }, text(decimal(u.quantity))), numeric: true },
+        {
+          name: 'Quantity',
+          cell: (u) => h('span', { title: u.quantity }, text(decimal(u.quantity))), numeric: true,
+        },
         { name: 'USD a million', cell: rate, numeric: true },
         { name: 'Billed', cell: (u) => money(u.billed_cost_usd), numeric: true },
       ], x.usage))
@@ -104,11 +113,22 @@ function eventsCard(x: Explanation): HTMLElement {
     x.events.length === 0 ? h('p', { class: 'muted' }, 'None.')
       : h('details', {}, h('summary', {}, `${x.more_events ? 'The first ' : ''}${x.events.length} entries of the ledger`),
         table('Entries of the ledger in this slot', [
-          { name: 'Time', cell: (e) => h('a', { href: format(['events', e.event_id]), title: e.time }, instant(e.time, 'UTC', true)) },
-          { name: 'Entry', cell: (e) => e.reversal ? badge('reversal', 'warn', 'Takes back what a correction replaced') : `revision ${e.revision}` },
+          {
+            name: 'Time',
+            cell: (e) =>
+              h('a', { href: format(['events', e.event_id]), title: e.time }, instant(e.time, 'UTC', true)),
+          },
+          {
+            name: 'Entry',
+            cell: (e) =>
+              e.reversal ? badge('reversal', 'warn', 'Takes back what a correction replaced') : `revision ${e.revision}`,
+          },
           { name: 'Model', cell: (e) => e.model || '(no model)' },
           { name: 'Usage type', cell: (e) => e.usage_type },
-          { name: 'Quantity', cell: (e) => h('span', { title: e.quantity }, text(decimal(e.quantity))), numeric: true },
+          {
+            name: 'Quantity',
+            cell: (e) => h('span', { title: e.quantity }, text(decimal(e.quantity))), numeric: true,
+          },
           { name: 'Billed', cell: (e) => money(e.billed_cost_usd), numeric: true },
         ], x.events)))
 }

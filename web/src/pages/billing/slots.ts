@@ -35,7 +35,8 @@ const meanings: Record<State, [Tone, string]> = {
 
 export function meaning(state: State): string { return meanings[state][1] }
 
-export function stateBadge(state: State): HTMLElement { return badge(state, meanings[state][0], meanings[state][1]) }
+export function stateBadge(state: State): HTMLElement { return badge(state, meanings[state][0],
+  meanings[state][1]) }
 
 const million = 1_000_000n
 

@@ -11,7 +11,8 @@ const good = new Set(['accepted', 'duplicate', 'settled'])
 const bad = new Set(['rejected', 'refused', 'conflict', 'differs', 'abandoned'])
 
 function verdictBadge(verdict: string): HTMLElement {
-  const tone: Tone = good.has(verdict) ? 'good' : bad.has(verdict) ? 'bad' : verdict === 'not_sent' ? '' : 'warn'
+  const tone: Tone = good.has(verdict) ? 'good' : bad.has(verdict) ? 'bad' : verdict === 'not_sent' ? ''
+    : 'warn'
   return badge(verdict.replace('_', ' '), tone)
 }
 
@@ -22,12 +23,16 @@ function card(title: string, none: string, rows: unknown[], content: () => Child
 
 // revisionsCard lists the numbers as they were fixed before Stripe was told.
 export function revisionsCard(x: Explanation): HTMLElement {
-  return card('Numbers told', 'Nothing was fixed for Stripe yet.', x.revisions, () => table('Revisions of the slot', [
+  return card('Numbers told', 'Nothing was fixed for Stripe yet.', x.revisions,
+    () => table('Revisions of the slot', [
     { name: 'Revision', cell: (r) => r.revision, numeric: true },
     { name: 'Total', cell: (r) => units(r.total_units, x.unit), numeric: true },
     { name: 'Sent', cell: (r) => units(r.send_units, x.unit), numeric: true, narrow: true },
     { name: 'Outcome', cell: (r) => verdictBadge(r.verdict) },
-    { name: 'Fixed', cell: (r) => h('span', { title: r.created_at }, instant(r.created_at, undefined, true)) },
+    {
+      name: 'Fixed',
+      cell: (r) => h('span', { title: r.created_at }, instant(r.created_at, undefined, true)),
+    },
     { name: 'Customer', cell: (r) => h('code', {}, r.customer) },
     { name: 'Identifier', cell: (r) => copyable(r.identifier, 'identifier') },
   ], x.revisions))
@@ -35,12 +40,16 @@ export function revisionsCard(x: Explanation): HTMLElement {
 
 // attemptsCard lists what came of telling Stripe.
 export function attemptsCard(x: Explanation): HTMLElement {
-  return card('Attempts and Stripe’s answers', 'Stripe was not called for this slot.', x.attempts, () => table('Attempts', [
+  return card('Attempts and Stripe’s answers', 'Stripe was not called for this slot.', x.attempts,
+    () => table('Attempts', [
     { name: 'Time', cell: (a) => h('span', { title: a.at }, instant(a.at, undefined, true)) },
     { name: 'Revision', cell: (a) => a.revision, numeric: true },
     { name: 'Outcome', cell: (a) => verdictBadge(a.verdict) },
     { name: 'HTTP', cell: (a) => a.http_status ?? 'no answer', numeric: true },
-    { name: 'Stripe’s request', cell: (a) => a.request_id === '' ? '' : copyable(a.request_id, 'request id') },
+    {
+      name: 'Stripe’s request',
+      cell: (a) => a.request_id === '' ? '' : copyable(a.request_id, 'request id'),
+    },
     { name: 'What it said', cell: (a) => a.detail },
   ], x.attempts))
 }

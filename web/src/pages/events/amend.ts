@@ -18,7 +18,8 @@ export function amend(e: Revision, who: Who, look: () => Promise<void>): Promise
   const fields = h('div', { class: 'form-grid' },
     members.map((m) => textField(m, start.texts[m])),
     pick('agent_id', start.agent, who.agents), pick('user_id', start.user, who.users),
-    textField('cost_usd', start.cost, 'decimal', 'none: the rates price it'), chargeableField(start.chargeable))
+    textField('cost_usd', start.cost, 'decimal', 'none: the rates price it'),
+      chargeableField(start.chargeable))
   const review = h('div', { class: 'review' })
   const content = h('div', { class: 'stack', oninput: () => show(), onchange: () => show() },
     usage, fields)
@@ -45,13 +46,15 @@ export function amend(e: Revision, who: Who, look: () => Promise<void>): Promise
 
 async function apply(e: Revision, patch: Patch, reason: string): Promise<void> {
   if (Object.keys(patch).length === 0) throw new Failed(422, 'Nothing is changed yet.')
-  await send('PATCH', pathOf(e, reason), patch, { ...ifMatch(e), 'Content-Type': 'application/merge-patch+json' })
+  await send('PATCH', pathOf(e, reason), patch, { ...ifMatch(e),
+    'Content-Type': 'application/merge-patch+json' })
 }
 
 function textField(name: string, value: string, inputmode = 'text', placeholder?: string): HTMLElement {
   const id = `amend-${name}`
   return h('div', { class: 'field' }, h('label', { for: id }, labelOf(name)),
-    h('input', { id, name, value, inputmode, placeholder, maxlength: 4096, autocomplete: 'off', spellcheck: 'false' }))
+    h('input', { id, name, value, inputmode, placeholder, maxlength: 4096, autocomplete: 'off',
+      spellcheck: 'false' }))
 }
 
 function pick(name: string, value: string, known: { id: string; name: string }[]): HTMLElement {
@@ -91,7 +94,8 @@ function usageRow(type: string, quantity: string): HTMLElement {
   })
   const name = type !== '' ? h('label', { for: value.id, 'data-type': type }, type)
     : h('input', {
-      'data-type': '', 'aria-label': 'Usage type', placeholder: 'USAGE_TYPE', maxlength: 64, required: true, pattern: '[A-Z][A-Z0-9_]*',
+      'data-type': '', 'aria-label': 'Usage type', placeholder: 'USAGE_TYPE', maxlength: 64, required: true,
+        pattern: '[A-Z][A-Z0-9_]*',
       autocomplete: 'off', oninput: (e: Event) => {
         value.dataset['field'] = `usage.${(e.target as HTMLInputElement).value.trim()}`
       },
@@ -103,7 +107,8 @@ function usageRow(type: string, quantity: string): HTMLElement {
     above?.parentElement?.querySelector<HTMLElement>('button.link')?.focus()
   }
   const row = h('div', { class: 'field usage-row' }, name, value,
-    h('button', { type: 'button', class: 'copy', onclick: remove, 'aria-label': `Remove ${type || 'this usage type'}` }, 'Remove'))
+    h('button', { type: 'button', class: 'copy', onclick: remove,
+      'aria-label': `Remove ${type || 'this usage type'}` }, 'Remove'))
   return row
 }
 

@@ -43,7 +43,8 @@ export interface EventHistory { id: string; revisions: Revision[] }
 
 // members are the texts of an event that can be amended, in the order they are shown.
 export const members = [
-  'model', 'provider', 'provider_endpoint', 'provider_key', 'service', 'channel', 'api_name', 'endpoint', 'purpose',
+  'model', 'provider', 'provider_endpoint', 'provider_key', 'service', 'channel', 'api_name', 'endpoint',
+    'purpose',
 ] as const
 
 export type Member = typeof members[number]

@@ -23,7 +23,8 @@ describe('event', () => {
   })
   test('differences name every member that changed, and nothing else', () => {
     const { agent_id: _, ...rest } = event
-    const next: Revision = { ...rest, revision: 1, purpose: 'QA', chargeable: false, usage: { INPUT: '400', SECONDS: '2' } }
+    const next: Revision = { ...rest, revision: 1, purpose: 'QA', chargeable: false, usage: { INPUT: '400',
+      SECONDS: '2' } }
     expect(differences(event, next)).toEqual([
       { member: 'usage.INPUT', before: '1\u202f200', after: '400' },
       { member: 'usage.OUTPUT', before: '350', after: null },
@@ -54,7 +55,8 @@ describe('patch', () => {
     draft.cost = '0.5'
     const patch = patchOf(event, draft)
     expect(patch).toEqual({
-      usage: { INPUT: '400', SECONDS: '2', OUTPUT: null }, model: null, purpose: 'QA', cost_usd: '0.5', chargeable: false,
+      usage: { INPUT: '400', SECONDS: '2', OUTPUT: null }, model: null, purpose: 'QA', cost_usd: '0.5',
+        chargeable: false,
     })
     expect(editsOf(event, patch)).toContainEqual({ member: 'usage.OUTPUT', before: '350', after: null })
     expect(editsOf(event, patch)).toContainEqual({ member: 'chargeable', before: 'yes', after: 'no' })

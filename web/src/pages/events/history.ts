@@ -30,7 +30,8 @@ function entry(r: Revision, before: Revision | undefined, who: Who): HTMLElement
 function voidEntry(r: Revision, who: Who): HTMLElement {
   return h('li', {},
     h('p', {}, h('strong', {}, 'Voided'), ' ',
-      h('span', { class: 'muted', title: r.voided_at }, instant(r.voided_at ?? r.recorded_at, undefined, true)),
+      h('span', { class: 'muted', title: r.voided_at }, instant(r.voided_at ?? r.recorded_at, undefined,
+        true)),
       h('span', {}, ' by ', who.actorText(r.voided_by))),
     r.voided_reason !== undefined && h('p', { class: 'reason' }, '“', r.voided_reason, '”'))
 }

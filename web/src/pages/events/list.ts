@@ -109,7 +109,8 @@ function drawn(list: List): HTMLElement[] {
   list.shown = key(list.events)
   say(list)
   if (list.events.length === 0) return [nothing(list)]
-  const more = h('button', { type: 'button', class: 'more', onclick: () => { void older(list, more) } }, 'Load more')
+  const more = h('button', { type: 'button', class: 'more', onclick: () => { void older(list, more) } },
+    'Load more')
   const end = h('p', { class: 'muted' }, 'These are all.')
   return [eventTable('Events, the newest first', list.events, list.who),
     h('div', { class: 'pager' }, list.next === null ? end : more)]

@@ -29,7 +29,8 @@ export async function openOne(context: Context, id: string): Promise<void> {
   let shown: Shown
   try {
     const [names, all] = await Promise.all([who(context.session), ask(id, signal)])
-    shown = { context, id, who: names, rates: await ratesOf(context.session, all.revisions, signal), revisions: all.revisions }
+    shown = { context, id, who: names, rates: await ratesOf(context.session, all.revisions, signal),
+      revisions: all.revisions }
   } catch (error) {
     if (signal.aborted) return
     render(body, error instanceof Failed && error.status === 404 ? missing()
@@ -79,7 +80,8 @@ async function again(shown: Shown, done: string): Promise<void> {
 
 function heading(title: HTMLElement, ...rest: Child[]): HTMLElement {
   return h('div', { class: 'page-head' },
-    h('div', { class: 'title' }, h('a', { href: format(['events']), class: 'crumb' }, 'Events'), title), ...rest)
+    h('div', { class: 'title' }, h('a', { href: format(['events']), class: 'crumb' }, 'Events'), title),
+      ...rest)
 }
 
 function draw(shown: Shown): void {
@@ -105,7 +107,8 @@ function actions(shown: Shown, e: Revision): HTMLElement {
     h('button', {
       type: 'button',
       onclick: async () => {
-        if (await voidEvent(e, shown.who, look)) await again(shown, 'The event is voided; it counts for nothing now.')
+        if (await voidEvent(e, shown.who, look)) await again(shown,
+          'The event is voided; it counts for nothing now.')
       },
     }, 'Void…'))
 }
@@ -113,14 +116,16 @@ function actions(shown: Shown, e: Revision): HTMLElement {
 function voided(shown: Shown, e: Revision): HTMLElement {
   return h('div', { class: 'state notice' },
     h('p', { class: 'state-title' }, 'Voided: this event counts for nothing.'),
-    h('p', {}, shown.who.actorText(e.voided_by), ' voided it at ', instant(e.voided_at ?? e.recorded_at, undefined, true),
+    h('p', {}, shown.who.actorText(e.voided_by), ' voided it at ', instant(e.voided_at ?? e.recorded_at,
+      undefined, true),
       e.voided_reason ? `: ${e.voided_reason}` : '.'))
 }
 
 function now(shown: Shown, e: Revision): HTMLElement {
   const texts = members.filter((m) => e[m]).map((m): [string, Child] => [labelOf(m), e[m]])
   return h('section', { class: 'card' },
-    h('h2', { id: 'now', tabindex: '-1' }, e.revision === 0 ? 'As recorded' : `As it counts now: revision ${e.revision}`,
+    h('h2', { id: 'now', tabindex: '-1' }, e.revision === 0 ? 'As recorded'
+      : `As it counts now: revision ${e.revision}`,
       ' ', marks({ ...e, revision: 0 })),
     pairs([
       ['Id', copyable(e.id, 'event’s id')],
@@ -145,17 +150,22 @@ function costs(shown: Shown, e: Revision): HTMLElement {
     h('h2', {}, 'What it costs'),
     table('Usage and cost of each usage type', [
       { name: 'Usage type', cell: (t) => t },
-      { name: 'Quantity', cell: (t) => h('span', { title: e.usage[t] }, text(decimal(e.usage[t]!))), numeric: true },
+      {
+        name: 'Quantity',
+        cell: (t) => h('span', { title: e.usage[t] }, text(decimal(e.usage[t]!))), numeric: true,
+      },
       { name: 'Rate, USD a million', cell: (t) => rateCell(e.pricing[t], shown.rates) },
       { name: 'Provider cost', cell: (t) => cost(e.pricing[t]?.provider_cost_usd), numeric: true },
       { name: 'Billed', cell: (t) => cost(e.pricing[t]?.billed_cost_usd), numeric: true },
     ], types),
-    h('p', { class: 'sum', 'data-billed': text(billed(e)) }, 'Together billed ', h('strong', {}, money(billed(e))),
+    h('p', { class: 'sum', 'data-billed': text(billed(e)) }, 'Together billed ', h('strong', {},
+      money(billed(e))),
       h('span', { class: 'muted' }, ' at a provider cost of ', money(provided(e)),
         `, ${types.length} usage ${types.length === 1 ? 'type' : 'types'}.`)))
 }
 
 function cost(value: string | undefined): Child {
-  return value === undefined ? badge('no cost yet', 'warn', 'No rate prices this: it is not $0') : money(value)
+  return value === undefined ? badge('no cost yet', 'warn', 'No rate prices this: it is not $0')
+    : money(value)
 }
 

@@ -41,11 +41,13 @@ export async function ratesOf(session: Session, revisions: Revision[], signal: A
 
 // rateCell says what a usage type was priced by.
 export function rateCell(p: Pricing | undefined, rates: Rates): Child | Child[] {
-  if (!p || p.state === 'unpriced') return badge('unpriced', 'warn', 'No rate was in force for this model and usage type')
+  if (!p || p.state === 'unpriced') return badge('unpriced', 'warn',
+    'No rate was in force for this model and usage type')
   if (p.state === 'given') return 'given by the client'
   const id = p.rate_id ?? ''
   const rate = rates.get(id)
-  if (!rate) return h('span', { title: id }, rate === null ? `${brief(id)} (no longer in the catalog)` : `rate ${brief(id)}`)
+  if (!rate) return h('span', { title: id }, rate === null ? `${brief(id)} (no longer in the catalog)`
+    : `rate ${brief(id)}`)
   return [
     h('a', { href: format(['admin', 'rates'], new URLSearchParams({ model: rate.model })), title: id },
       text(decimal(rate.billed_usd_per_million))),

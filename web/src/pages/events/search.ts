@@ -67,7 +67,8 @@ function narrow(
     changed({ agent: '', user: '', model: '', from: '', to: '' })
   }
   const open = matchMedia('(min-width: 641px)').matches || Object.values(q).some((v) => v !== '')
-  return h('details', { open }, h('summary', {}, 'Filters'), h('form', { class: 'fields', onsubmit: apply, onchange: apply },
+  return h('details', { open }, h('summary', {}, 'Filters'), h('form', { class: 'fields', onsubmit: apply,
+    onchange: apply },
     role !== 'agent' && agent.element,
     (role === 'admin' || role === 'superadmin') && user.element,
     model.element, from.element, to.element,
@@ -77,7 +78,8 @@ function narrow(
 
 function field(id: string, label: string, type: string, value: string) {
   const input = h('input', {
-    id, type, value, maxlength: 256, autocomplete: 'off', spellcheck: 'false', step: type === 'datetime-local' ? 1 : undefined,
+    id, type, value, maxlength: 256, autocomplete: 'off', spellcheck: 'false',
+      step: type === 'datetime-local' ? 1 : undefined,
   })
   return { input, element: h('div', { class: 'field' }, h('label', { for: id }, label), input) }
 }
@@ -89,7 +91,8 @@ function choice(id: string, label: string, value: string, known: { id: string; n
   input.setAttribute('placeholder', known.length > 0 ? 'Name or id' : 'Id')
   if (known.length > 0) {
     input.setAttribute('list', `${id}-known`)
-    element.append(h('datalist', { id: `${id}-known` }, known.slice(0, 500).map((k) => h('option', { value: k.name }))))
+    element.append(h('datalist', { id: `${id}-known` }, known.slice(0, 500).map((k) => h('option',
+      { value: k.name }))))
   }
   const entered = () => {
     const text = input.value.trim().toLowerCase()

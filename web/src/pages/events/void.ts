@@ -12,7 +12,8 @@ import { billed, type EventHistory, type Revision } from './event'
 export function reasonField(): HTMLElement {
   return h('div', { class: 'field' },
     h('label', { for: 'reason' }, 'Reason, for the record'),
-    h('input', { id: 'reason', name: 'reason', 'data-field': 'reason', required: true, maxlength: 256, autocomplete: 'off' }))
+    h('input', { id: 'reason', name: 'reason', 'data-field': 'reason', required: true, maxlength: 256,
+      autocomplete: 'off' }))
 }
 
 export function pathOf(e: Revision, reason: string): string {
