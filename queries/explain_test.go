@@ -32,6 +32,7 @@ func TestQuestionsUseTheirIndexes(t *testing.T) {
 		// What EXPLAIN counts must not depend on when a merge ran.
 		db.Exec("SYSTEM STOP MERGES " + table)
 	}
+	db.Exec("OPTIMIZE TABLE schema_migrations FINAL") // of its parts some were merged before
 	start := at(t, "2026-01-01T00:00:00Z")
 	var b queries.EventBatch
 	for month := range 4 {

@@ -55,9 +55,8 @@ func (p *patient) checkServer(ctx context.Context) error {
 		}
 	}
 	for _, name := range h.NoWindow {
-		p.say("tables", problem, "ALTER TABLE "+name+" MODIFY SETTING "+
-			"non_replicated_deduplication_window = 10000",
-			"%s does not know a batch that is sent twice", name)
+		p.say("tables", problem, "set its non_replicated_deduplication_window to 10000: ALTER TABLE … "+
+			"MODIFY SETTING", "%s does not know a batch that is sent twice", name)
 	}
 	for _, m := range h.Mutations {
 		p.say("tables", warning, "see system.mutations; KILL MUTATION ends it",
