@@ -347,6 +347,44 @@ func TestLostKeysAreLearnedAgain(t *testing.T) {
 	}
 }
 
+// TestPendingIsNotSaidToBeStored restarts a node whose log holds what ClickHouse does not have. Others
+// learn the keys of what is said to be stored from the ledger, once: what it lacks at that moment they
+// would never know. Where a node began by saying that all of its log is stored, it said 3.
+func TestPendingIsNotSaidToBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, m, dir := &tap{}, newMeeting(), t.TempDir()
+		m.set(func() { // somebody listens
+			m.nodes[other] = queries.Node{ID: other, SaidAt: m.now().Add(time.Hour)}
+		})
+		in := mustOpen(t, peerConfig(dir, store, m))
+		in.Start()
+		record(t, in, event("stored"))
+		flush(t, in)
+		store.mu.Lock()
+		store.before = func(int, string) error { return errDown }
+		store.mu.Unlock()
+		record(t, in, event("pending"), event("pending too"))
+		time.Sleep(time.Second)
+		stop(t, in)
+
+		in = mustOpen(t, peerConfig(dir, store, m))
+		in.Start()
+		time.Sleep(5 * time.Second)
+		if said := m.last(in.Node()); said.Stored != 1 || said.Pending != 2 {
+			t.Errorf("the node says %+v, want 1 stored and 2 pending", said)
+		}
+		store.mu.Lock()
+		store.before = nil
+		store.mu.Unlock()
+		flush(t, in)
+		time.Sleep(2 * time.Second)
+		if said := m.last(in.Node()); said.Stored != 3 || said.Pending != 0 {
+			t.Errorf("the node says %+v, want all 3 stored", said)
+		}
+		stop(t, in)
+	})
+}
+
 // TestCopiesKeepTheirOrigin encodes reversals with and without one, one after the other.
 func TestCopiesKeepTheirOrigin(t *testing.T) {
 	of := queries.Origin{Node: other, Sequence: 1 << 40}
