@@ -38,14 +38,18 @@ type connection struct {
 func (c *connection) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.ended = errors.Is(err, io.EOF)
-	if plain := (tls.RecordHeaderError{}); errors.As(err, &plain) && plain.Conn != nil {
-		sayTLS(plain)
+	if err != nil && !c.ended && c.raw != c.Conn {
+		sayTLS(err)
 	}
 	return n, err
 }
 
 // sayTLS answers who speaks HTTP where TLS is spoken, as far as its first bytes tell.
-func sayTLS(e tls.RecordHeaderError) {
+func sayTLS(err error) {
+	var e tls.RecordHeaderError
+	if !errors.As(err, &e) || e.Conn == nil {
+		return
+	}
 	switch string(e.RecordHeader[:]) {
 	case "GET /", "HEAD ", "POST ", "PUT /", "PATCH", "DELET", "OPTIO":
 		_, _ = io.WriteString(e.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"+

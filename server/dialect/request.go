@@ -11,6 +11,9 @@ const HeaderRequestID = "X-Request-Id"
 
 const requestIDMax = 64 // characters
 
+// requestIDForm is a UUID of version 4: that is what DigitalOcean's clients expect.
+const requestIDForm = "xxxxxxxx-xxxx-4xxx-8xxx-xxxxxxxxxxxx"
+
 // NameRequest gives a request its id: the client's own when it is fit to be in a log, else one that
 // is made up. It is kept in the answer's header, where RequestID finds it.
 func NameRequest(c *fiber.Ctx) {
@@ -19,15 +22,18 @@ func NameRequest(c *fiber.Ctx) {
 		header.SetBytesV(HeaderRequestID, asked)
 		return
 	}
-	const digits = "0123456789abcdef"
-	var id [32]byte
-	for half := range 2 {
-		n := rand.Uint64() // it is a name, not a secret
-		for i := range 16 {
-			id[16*half+i] = digits[n>>(4*i)&15]
+	var id [len(requestIDForm)]byte
+	var n uint64 // random digits that are left; it is a name, not a secret
+	for i := range id {
+		if i%16 == 0 {
+			n = rand.Uint64()
 		}
+		if id[i] = requestIDForm[i]; id[i] == 'x' {
+			id[i] = "0123456789abcdef"[n&15]
+		}
+		n >>= 4
 	}
-	header.SetBytesV(HeaderRequestID, id[:])
+	header.Set(HeaderRequestID, string(id[:])) // it is copied: neither it nor id is allocated
 }
 
 // isRequestID lets nothing into the log that could be taken for another part of it.
