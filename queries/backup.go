@@ -100,7 +100,7 @@ func (q *Queries) StartBackup(ctx context.Context, to, base BackupPlace) (string
 		args = append(args, more...)
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(backupSettings()))
-	if err := q.conn.Exec(ctx, statement+" ASYNC", args...); err != nil {
+	if err := q.exec(ctx, "backup", statement+" ASYNC", args...); err != nil {
 		return "", fmt.Errorf("backup: %w", brief(err))
 	}
 	return id, nil
@@ -140,7 +140,7 @@ func (q *Queries) RestoreSchemaVersion(ctx context.Context, from BackupPlace) (i
 		return 0, err
 	}
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(backupSettings()))
-	err = q.conn.Exec(ctx, "RESTORE TABLE schema_migrations FROM "+place, args...)
+	err = q.exec(ctx, "restore", "RESTORE TABLE schema_migrations FROM "+place, args...)
 	if err != nil {
 		return 0, fmt.Errorf("restore: %w", brief(err))
 	}
@@ -164,7 +164,7 @@ func (q *Queries) Restore(ctx context.Context, from BackupPlace) error {
 	}
 	ctx = clickhouse.Context(ownTime{ctx}, clickhouse.WithSettings(backupSettings()))
 	// The database itself is there, and may have been made otherwise.
-	err = q.conn.Exec(ctx, "RESTORE DATABASE "+name+" FROM "+place+
+	err = q.exec(ctx, "restore", "RESTORE DATABASE "+name+" FROM "+place+
 		" SETTINGS allow_different_database_def = 1", args...)
 	if err != nil {
 		return fmt.Errorf("restore: %w", brief(err))
@@ -207,7 +207,7 @@ func (q *Queries) DropAll(ctx context.Context) error {
 		return err
 	}
 	for _, t := range all {
-		err := q.conn.Exec(ctx, "DROP TABLE IF EXISTS "+quoteName(t.Name)+" SYNC")
+		err := q.exec(ctx, "drop", "DROP TABLE IF EXISTS "+quoteName(t.Name)+" SYNC")
 		if err != nil {
 			return fmt.Errorf("drop %s: %w", t.Name, brief(err))
 		}

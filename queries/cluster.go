@@ -93,9 +93,10 @@ func whenSettled(ctx context.Context, do func() error) error {
 	}
 }
 
-// change runs a statement of ours that alters or merges a table, in its form for the cluster if
-// there is one.
-func (q *Queries) change(ctx context.Context, statement string, args ...any) error {
+// change runs a file of ours that alters or merges a table, in its form for the cluster if there is
+// one.
+func (q *Queries) change(ctx context.Context, name string, args ...any) error {
+	statement := sqlFile(name + ".sql")
 	forms := []string{statement}
 	if q.cluster.Name != "" {
 		var err error
@@ -104,7 +105,7 @@ func (q *Queries) change(ctx context.Context, statement string, args ...any) err
 		}
 	}
 	for _, form := range forms {
-		if err := q.conn.Exec(ctx, form, args...); err != nil {
+		if err := q.exec(ctx, name, form, args...); err != nil {
 			return err
 		}
 	}
@@ -163,7 +164,7 @@ func (q *Queries) syncReplicas(ctx context.Context) error {
 		// Neither the cluster's name nor a table's can be a parameter here. Both are checked.
 		statement := "SYSTEM SYNC REPLICA ON CLUSTER '" + q.cluster.Name + "' " +
 			schema.LocalTable(table)
-		if err := q.conn.Exec(ctx, statement); err != nil {
+		if err := q.exec(ctx, "sync", statement); err != nil {
 			return fmt.Errorf("sync %s: %w", table, brief(err))
 		}
 	}

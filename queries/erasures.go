@@ -122,13 +122,13 @@ func (q *Queries) EraseUsage(ctx context.Context, e Erasure, t Trace) error {
 	moved := clickhouse.Context(ctx, clickhouse.WithSettings(
 		insertSettings("erasure:"+uuid.NewString())))
 	name := "erase_" + t.Table
-	if err := q.conn.Exec(moved, sqlFile(name+".sql"), append(args,
+	if err := q.exec(moved, name, sqlFile(name+".sql"), append(args,
 		day("from", t.Month), day("to", t.Month.AddDate(0, 1, 0)))...); err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}
 	name = "merge_" + t.Table
 	merging := clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	err := q.change(merging, sqlFile(name+".sql"), text("partition", partition))
+	err := q.change(merging, name, text("partition", partition))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}
@@ -217,7 +217,7 @@ func (q *Queries) alter(ctx context.Context, name string, args ...any) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"mutations_sync": 0, "max_execution_time": 3600,
 	}))
-	if err := q.change(ctx, sqlFile(name+".sql"), args...); err != nil {
+	if err := q.change(ctx, name, args...); err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}
 	return nil

@@ -165,7 +165,7 @@ func (q *Queries) ExportEventsTo(
 ) (rows, bytes uint64, err error) {
 	asked := clickhouse.Context(ownTime{ctx}, clickhouse.WithSettings(objectSettings()))
 	args := append(bindExportEvents(p), bindObject(o)...)
-	if err := q.conn.Exec(asked, sqlFile(exportEventsS3+".sql"), args...); err != nil {
+	if err := q.exec(asked, exportEventsS3, sqlFile(exportEventsS3+".sql"), args...); err != nil {
 		return 0, 0, fmt.Errorf("%s: %w", exportEventsS3, brief(err))
 	}
 	type size struct{ rows, bytes uint64 }

@@ -27,7 +27,7 @@ func (q *Queries) DropKeys(ctx context.Context, before time.Time) (int, error) {
 		return 0, err
 	}
 	for _, week := range weeks {
-		err := q.change(ctx, sqlFile(dropEventKeys+".sql"), text("week", week))
+		err := q.change(ctx, dropEventKeys, text("week", week))
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", dropEventKeys, brief(err))
 		}

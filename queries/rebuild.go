@@ -117,17 +117,17 @@ func (q *Queries) Rebuild(ctx context.Context, p RebuildParams) (_ []Change, err
 	// The name of a table that is created or altered cannot be a parameter; these are constants.
 	drop := "DROP TABLE IF EXISTS " + r.staging + " SYNC"
 	for _, statement := range []string{drop, "CREATE TABLE " + r.staging + " AS " + r.table} {
-		if err := q.conn.Exec(ctx, statement); err != nil {
+		if err := q.exec(ctx, r.staging, statement); err != nil {
 			return nil, err
 		}
 	}
 	defer func() {
 		dropping, cancel := context.WithTimeout(context.WithoutCancel(ctx), attachNeeds)
 		defer cancel()
-		err = errors.Join(err, q.conn.Exec(dropping, drop))
+		err = errors.Join(err, q.exec(dropping, r.staging, drop))
 	}()
 	settled := clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	if err := q.conn.Exec(settled, r.fill, bindRebuild(p)...); err != nil {
+	if err := q.exec(settled, r.staging, r.fill, bindRebuild(p)...); err != nil {
 		return nil, err
 	}
 	changes, err := collect(ctx, q.conn, r.filled, none{})
@@ -142,7 +142,7 @@ func (q *Queries) Rebuild(ctx context.Context, p RebuildParams) (_ []Change, err
 		partition = p.From.Format("2006")
 	}
 	attach := "ALTER TABLE " + r.table + " ATTACH PARTITION " + partition + " FROM " + r.staging
-	return p.complete(changes), q.conn.Exec(ctx, attach)
+	return p.complete(changes), q.exec(ctx, r.staging, attach)
 }
 
 const (
@@ -172,7 +172,7 @@ func (q *Queries) RebuildEventPlaces(ctx context.Context, p RebuildParams) error
 // add adds to a table what it lacks of the days [from, to).
 func (q *Queries) add(ctx context.Context, name string, from, to time.Time) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	err := q.conn.Exec(ctx, sqlFile(name+".sql"), day("from", from), day("to", to))
+	err := q.exec(ctx, name, sqlFile(name+".sql"), day("from", from), day("to", to))
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, brief(err))
 	}

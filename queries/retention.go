@@ -126,7 +126,8 @@ const noteRetiredSequences = "note_retired_sequences"
 // nothing.
 func (q *Queries) NoteRetired(ctx context.Context, p RetentionParams) error {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(VerifyParams{}.settings()))
-	if err := q.conn.Exec(ctx, sqlFile(noteRetiredSequences+".sql"), bindRetention(p)...); err != nil {
+	const name = noteRetiredSequences
+	if err := q.exec(ctx, name, sqlFile(name+".sql"), bindRetention(p)...); err != nil {
 		return fmt.Errorf("%s: %w", noteRetiredSequences, brief(err))
 	}
 	return nil

@@ -29,6 +29,15 @@ func begin(ctx context.Context, name string) (context.Context, trace.Span) {
 	return clickhouse.Context(ctx, clickhouse.WithSpan(span.SpanContext())), span
 }
 
+// exec runs a statement that answers nothing, in a span of a name. It is the only place that calls
+// Exec.
+func (q *Queries) exec(ctx context.Context, name, statement string, args ...any) error {
+	ctx, span := begin(ctx, name)
+	err := q.conn.Exec(ctx, statement, args...)
+	end(span, noRows, err)
+	return err
+}
+
 // noRows is the rows of what answers none.
 const noRows = -1
 
