@@ -12,8 +12,8 @@ import (
 
 // onlyAdds is the rule of docs/operations.md#upgrades.
 const onlyAdds = "nodes of the release before run on while a new program migrates: a migration " +
-	"may add a table, a view, a column with a default, an index, a projection or a setting; it may not " +
-	"drop, rename, replace or change what that release reads or writes. Do that in the release " +
+	"may add a table, a view, a column with a default, an index, a projection or a setting; it may " +
+	"not drop, rename, replace or change what that release reads or writes. Do that in the release " +
 	"after, or list the migration in excused with the reason why that release does not notice"
 
 // excused are migrations after the last release that do more than add, by the name of their file

@@ -34,14 +34,11 @@ func backup(ctx context.Context, args []string, std streams) (err error) {
 		return errUsage
 	}
 	logger := c.logger(std)
-	d, err := openDatabase(ctx, &c, logger)
+	d, err := openMigrated(ctx, &c, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if err := d.checkSchema(ctx); err != nil {
-		return err
-	}
 	began := time.Now()
 	id, nodes, err := startBackup(ctx, d.queries, to, base)
 	if err != nil {

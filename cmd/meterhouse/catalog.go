@@ -31,10 +31,8 @@ func catalog(ctx context.Context, args []string, std streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	if d.embedded {
-		if _, err := d.migrate(ctx, logger); err != nil {
-			return err
-		}
+	if err := d.prepare(ctx, logger); err != nil {
+		return err
 	}
 	directory := access.NewDirectory(d.queries, logger)
 	if *dryRun {

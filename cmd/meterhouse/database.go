@@ -112,9 +112,9 @@ func (d *database) migrate(ctx context.Context, logger *slog.Logger) (int, error
 var errOldSchema = errors.New("run `meterhouse migrate` with this program first: nodes of the " +
 	"version before go on meanwhile")
 
-// checkSchema returns an errOldSchema where the schema is older than this program. A newer one is as
-// good: migrations only add, so that a program goes on while those after it come.
-func (d *database) checkSchema(ctx context.Context) error {
+// checkSchema returns an errOldSchema where the schema is older than this program. A newer one is
+// as good: migrations only add, so that a program goes on while those after it come.
+func (d *database) checkSchema(ctx context.Context, logger *slog.Logger) error {
 	version, half, err := d.queries.SchemaVersion(ctx)
 	newest := schema.Newest()
 	switch {
@@ -122,20 +122,39 @@ func (d *database) checkSchema(ctx context.Context) error {
 		return fmt.Errorf("the database has no schema: %w", errOldSchema)
 	case err != nil:
 		return err
-	case version < newest || version == newest && half:
+	case version < newest:
 		return fmt.Errorf("the database has schema version %d, this program needs %d: %w",
 			version, newest, errOldSchema)
+	case version == newest && half:
+		return fmt.Errorf("the migration to schema version %d is not finished: %w",
+			version, errOldSchema)
+	case version > newest:
+		logger.Warn("a newer meterhouse has migrated the database: this one goes on; end the "+
+			"upgrade by starting the newer one here too", "schema", version, "known", newest)
 	}
 	return nil
 }
 
-// newerSchema reports whether a newer program has migrated the database.
-func (d *database) newerSchema(ctx context.Context) (bool, error) {
-	version, _, err := d.queries.SchemaVersion(ctx)
-	if queries.Missing(err) {
-		return false, nil
+// prepare is checkSchema, and migrates the embedded engine; another ClickHouse is migrated when its
+// operator says so.
+func (d *database) prepare(ctx context.Context, logger *slog.Logger) error {
+	err := d.checkSchema(ctx, logger)
+	if d.embedded && errors.Is(err, errOldSchema) {
+		_, err = d.migrate(ctx, logger)
 	}
-	return version > schema.Newest(), err
+	return err
+}
+
+// openMigrated is openDatabase for what asks about more than the schema.
+func openMigrated(ctx context.Context, c *config, logger *slog.Logger) (*database, error) {
+	d, err := openDatabase(ctx, c, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.checkSchema(ctx, logger); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
 }
 
 // close closes the connections, and stops the engine if this process started it.

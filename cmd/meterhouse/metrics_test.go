@@ -26,20 +26,34 @@ import (
 
 var update = flag.Bool("update", false, "write the documents that are made of the program")
 
-// nodeInProcess is a node in this process, wired as serve wires it, on a database of its own.
-func nodeInProcess(t *testing.T) *node {
-	t.Helper()
-	o := schematest.New(t).Options
+// dsnOf is how serve is told about a test's database.
+func dsnOf(d *schematest.Database) secret {
 	scheme := "clickhouse"
-	if o.Protocol == ch.HTTP {
+	if d.Options.Protocol == ch.HTTP {
 		scheme = "http"
 	}
 	dsn := url.URL{
-		Scheme: scheme, User: url.UserPassword(o.Auth.Username, o.Auth.Password),
-		Host: o.Addr[0], Path: "/" + o.Auth.Database,
+		Scheme: scheme, User: url.UserPassword(d.Options.Auth.Username, d.Options.Auth.Password),
+		Host: d.Options.Addr[0], Path: "/" + d.Options.Auth.Database,
 	}
+	return secret(dsn.String())
+}
+
+// nodeInProcess is a node in this process, wired as serve wires it, on a database of its own.
+func nodeInProcess(t *testing.T) *node {
+	t.Helper()
+	n := newNodeOn(t, schematest.New(t))
+	if err := n.start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// newNodeOn is one that is not started.
+func newNodeOn(t *testing.T, d *schematest.Database) *node {
+	t.Helper()
 	c := &config{
-		listen: "127.0.0.1:0", data: t.TempDir(), clickhouse: secret(dsn.String()), demo: true,
+		listen: "127.0.0.1:0", data: t.TempDir(), clickhouse: dsnOf(d), demo: true,
 		verifyEvery: time.Hour, logLimit: 1 << 30, window: 34 * 24 * time.Hour,
 	}
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
@@ -52,9 +66,6 @@ func nodeInProcess(t *testing.T) *node {
 			t.Error(err)
 		}
 	})
-	if err := n.start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return n
 }
 

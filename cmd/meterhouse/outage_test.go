@@ -25,7 +25,7 @@ func newOutage(t *testing.T) *outage {
 	o.proxy = newProxy(t, o.clickhouse.address)
 	o.env = append(o.env, "METERHOUSE_CLICKHOUSE="+o.clickhouse.dsn(o.proxy.address))
 	o.address = stableAddress(t)
-	o.wantStartFailure("has `meterhouse migrate` been run?")
+	o.wantStartFailure("run `meterhouse migrate`")
 	if out, err := o.command(t.Context(), "migrate").CombinedOutput(); err != nil {
 		t.Fatalf("migrate: %v\n%s", err, out)
 	}

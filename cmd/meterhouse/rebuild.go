@@ -35,7 +35,7 @@ func rebuild(ctx context.Context, args []string, std streams) (err error) {
 		fmt.Fprintln(std.err, "meterhouse rebuild: give a --from and a later --to")
 		return errUsage
 	}
-	d, err := openDatabase(ctx, &c, c.logger(std))
+	d, err := openMigrated(ctx, &c, c.logger(std))
 	if err != nil {
 		return err
 	}

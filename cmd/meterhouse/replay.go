@@ -32,7 +32,7 @@ func replay(ctx context.Context, args []string, std streams) (err error) {
 		fmt.Fprintf(std.out, "%d files are set aside\n", len(all))
 		return nil
 	}
-	d, err := openDatabase(ctx, &c, c.logger(std))
+	d, err := openMigrated(ctx, &c, c.logger(std))
 	if err != nil {
 		return err
 	}

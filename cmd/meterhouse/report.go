@@ -24,7 +24,7 @@ func runReport(ctx context.Context, args []string, std streams) (err error) {
 		return err
 	}
 	logger := c.logger(std)
-	d, err := openDatabase(ctx, &c, logger)
+	d, err := openMigrated(ctx, &c, logger)
 	if err != nil {
 		return err
 	}

@@ -42,14 +42,14 @@ func reprice(ctx context.Context, args []string, std streams) (err error) {
 	}
 	p.Actor, p.Reason = "reprice by "+operator(), repriceReason(p)
 	logger := c.logger(std)
-	d, err := openDatabase(ctx, &c, logger)
+	d, err := openMigrated(ctx, &c, logger)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	directory := access.NewDirectory(d.queries, logger)
 	if err := directory.Refresh(ctx); err != nil {
-		return fmt.Errorf("%w (has `meterhouse migrate` been run?)", err)
+		return err
 	}
 	rows, err := corrections.New(corrections.Config{
 		Queries:  d.queries,

@@ -82,7 +82,7 @@ func runRetention(ctx context.Context, args []string, std streams) (err error) {
 		return errUsage
 	}
 	logger := c.logger(std)
-	d, err := openDatabase(ctx, &c, logger)
+	d, err := openMigrated(ctx, &c, logger)
 	if err != nil {
 		return err
 	}

@@ -248,8 +248,7 @@ func (n *node) startVerify(metrics prometheus.Registerer) {
 	n.schedule.Start()
 }
 
-// startDatabase connects, and migrates the embedded engine; another ClickHouse is migrated when
-// its operator says so.
+// startDatabase connects to a database of this program's schema, or a newer one.
 func (n *node) startDatabase(ctx context.Context) error {
 	var err error
 	if n.config.clickhouse == "" {
@@ -260,19 +259,7 @@ func (n *node) startDatabase(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	newer, err := n.database.newerSchema(ctx)
-	switch {
-	case err != nil:
-		return err
-	case newer:
-		n.logger.Warn("a newer meterhouse has migrated the database: this one goes on; end the " +
-			"upgrade by starting the newer one here too")
-		return nil
-	case !n.database.embedded:
-		return n.database.checkSchema(ctx)
-	}
-	_, err = n.database.migrate(ctx, n.logger)
-	return err
+	return n.database.prepare(ctx, n.logger)
 }
 
 func (n *node) startDirectory(ctx context.Context) error {
@@ -280,7 +267,7 @@ func (n *node) startDirectory(ctx context.Context) error {
 		return err
 	}
 	if err := n.directory.Refresh(ctx); err != nil {
-		return fmt.Errorf("%w (has `meterhouse migrate` been run?)", err)
+		return err
 	}
 	if err := n.applyCatalog(ctx); err != nil {
 		return err

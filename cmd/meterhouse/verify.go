@@ -32,7 +32,7 @@ func runVerify(ctx context.Context, args []string, std streams) (err error) {
 		fmt.Fprintln(std.err, "meterhouse verify: --from must be before --to")
 		return errUsage
 	}
-	d, err := openDatabase(ctx, &c, c.logger(std))
+	d, err := openMigrated(ctx, &c, c.logger(std))
 	if err != nil {
 		return err
 	}
