@@ -1,5 +1,5 @@
--- What the ledger is made of: MergeTree on one server, Distributed on a cluster; no row before the
--- first migration.
+-- What the ledger is made of: MergeTree on one server, Distributed on a cluster. There is no row
+-- before the first migration.
 SELECT engine
 FROM system.tables
 WHERE database = currentDatabase()

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
@@ -44,9 +47,9 @@ func (l *requestLog) ended(c *fiber.Ctx, err error, took time.Duration) {
 	status := c.Response().StatusCode()
 	level, message := slog.LevelInfo, "request"
 	switch {
-	case err != nil && status == fiber.StatusInternalServerError:
+	case isOurs(err):
 		level, message = slog.LevelError, "request failed"
-	case err != nil && status > fiber.StatusInternalServerError:
+	case schema.KindOf(err) == schema.Unavailable || errors.Is(err, context.Canceled):
 		level, message = slog.LevelWarn, "request was not served"
 	case took >= slowRequest:
 		level, message, err = slog.LevelWarn, "request was slow", nil
@@ -69,6 +72,17 @@ func (l *requestLog) ended(c *fiber.Ctx, err error, took time.Duration) {
 		}
 	}
 	l.logger.Log(c.Context(), level, message, attributes...)
+}
+
+// isOurs reports whether a request failed for a reason that its client can do nothing about. The
+// status does not tell: in Memori's API it is 200.
+func isOurs(err error) bool {
+	if err == nil {
+		return false
+	}
+	e := (*fiber.Error)(nil)
+	return !errors.Is(err, context.Canceled) && !errors.As(err, &e) &&
+		schema.KindOf(err) == schema.Internal
 }
 
 // aboutRequest names a request in the log.

@@ -22,18 +22,18 @@ func NameRequest(c *fiber.Ctx) {
 		header.SetBytesV(HeaderRequestID, asked)
 		return
 	}
-	var id [len(requestIDForm)]byte
-	var n uint64 // random digits that are left; it is a name, not a secret
+	header.Set(HeaderRequestID, requestIDForm)
+	id := header.Peek(HeaderRequestID) // the header's own bytes: nothing is allocated
+	var n uint64                       // random digits that are left; it is a name, not a secret
 	for i := range id {
 		if i%16 == 0 {
 			n = rand.Uint64()
 		}
-		if id[i] = requestIDForm[i]; id[i] == 'x' {
+		if id[i] == 'x' {
 			id[i] = "0123456789abcdef"[n&15]
 		}
 		n >>= 4
 	}
-	header.Set(HeaderRequestID, string(id[:])) // it is copied: neither it nor id is allocated
 }
 
 // isRequestID lets nothing into the log that could be taken for another part of it.

@@ -27,7 +27,7 @@ func TestRequestIDsAreFitForALog(t *testing.T) {
 		}
 		defer answer.Body.Close()
 		id := answer.Header.Get(HeaderRequestID)
-		if kept && id != asked || !kept && (id == asked || len(id) != 32) {
+		if kept && id != asked || !kept && (id == asked || len(id) != 36) {
 			t.Errorf("%q: %q", asked, id)
 		}
 	}

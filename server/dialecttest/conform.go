@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // Row is one statement of a wire contract: a request, and the whole of its answer.
@@ -90,7 +91,14 @@ func (r Row) checkHeader(t testing.TB, got Response) {
 		}
 	}
 	for name, values := range got.Header {
-		if _, ok := want[name]; !ok && name != "Date" && name != "Content-Length" {
+		_, wanted := want[name]
+		switch {
+		case wanted, name == "Date", name == "Content-Length":
+		case name == dialect.HeaderRequestID: // every answer has one, a row need not say so
+			if len(values) != 1 || !forms[AnyID].MatchString(values[0]) {
+				t.Errorf("header %s: %q, want one UUID", name, values)
+			}
+		default:
 			t.Errorf("header %s: %q, want none", name, values)
 		}
 	}

@@ -109,6 +109,9 @@ func (d *document) check(method, target string, got Response) error {
 	}
 	segments := segmentsOf(path)
 	known := slices.IndexFunc(d.paths, func(p documented) bool { return p.matches(segments) })
+	if got.Status == http.StatusRequestHeaderFieldsTooLarge {
+		known = -1 // no route has seen it, the page's neither
+	}
 	operation, what := (*openapi3.Operation)(nil), "no route"
 	if known >= 0 {
 		what = d.paths[known].template

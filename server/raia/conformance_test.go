@@ -333,9 +333,9 @@ func internal(t *testing.T, h *dialecttest.Harness) {
 		Body: `{"status":500,"message":"Internal Server Error"}`}.Check(t, node.Do(t, r))
 }
 
-// answer is all that goes back for a report, but for its date.
+// answer is all that goes back for a report, but for its date and its name in our log.
 var answer = regexp.MustCompile("^HTTP/1.1 201 Created\r\nDate: [^\r]+ GMT\r\n" +
-	"Content-Length: 0\r\nConnection: close\r\n\r\n$")
+	"Content-Length: 0\r\nX-Request-Id: [0-9a-f-]{36}\r\nConnection: close\r\n\r\n$")
 
 // onTheWire looks at the bytes: client libraries hide how a header is spelt.
 func onTheWire(t *testing.T, h *dialecttest.Harness) {
