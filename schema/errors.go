@@ -51,6 +51,9 @@ func Errorf(kind Kind, field, format string, args ...any) *Error {
 
 // KindOf returns the Kind of the first *Error in err's chain, and Internal when there is none.
 func KindOf(err error) Kind {
+	if err == nil {
+		return Internal // nothing is allocated to find that out
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		return e.Kind
