@@ -29,6 +29,10 @@ test-browser: build ## use the console in a real Chromium (CHROMIUM names it)
 test-docker: engine web ## the same on ClickHouse's official image, by Docker
 	METERHOUSE_TEST_BACKEND=docker go test -timeout 30m ./...
 
+.PHONY: test-upgrade
+test-upgrade: engine ## upgrade an installation of the last release, under load
+	.ci/upgrade
+
 .PHONY: build
 build: engine web ## build bin/meterhouse and bin/loadtest
 	go build -trimpath -ldflags '-X main.release=$(VERSION)' -o bin/meterhouse ./cmd/meterhouse

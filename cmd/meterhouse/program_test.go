@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,7 @@ type program struct {
 	address string
 	args    []string // more flags of serve
 	env     []string
+	binary  string // another program than the one under test
 
 	cmd    *exec.Cmd
 	exited chan error
@@ -84,7 +86,7 @@ func newProgram(t testing.TB, catalog string) *program {
 // command returns a call of the program on this data directory.
 func (p *program) command(ctx context.Context, subcommand string, args ...string) *exec.Cmd {
 	args = append(append(strings.Fields(subcommand), "--data", p.data), args...)
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(p.binary, binary), args...)
 	cmd.Env = append(os.Environ(), p.env...)
 	if os.Getenv("LIBCHDB_PATH") == "" {
 		library, err := filepath.Glob(filepath.Join(repository,
