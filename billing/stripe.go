@@ -242,8 +242,8 @@ func (c *Client) Send(ctx context.Context, d Delivery) Answer {
 			EventName:  stripe.String(d.Slot.Meter),
 			Identifier: stripe.String(d.Identifier),
 			Payload: map[string]string{
-				"stripe_customer_id": d.Customer,
-				"value":              strconv.FormatInt(d.Send, 10),
+				payloadCustomer: d.Customer,
+				payloadValue:    strconv.FormatInt(d.Send, 10),
 			},
 			Timestamp: stripe.Int64(d.Time.Unix()),
 		}

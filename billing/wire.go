@@ -117,6 +117,18 @@ type meter struct {
 	ID        string `json:"id"`
 	EventName string `json:"event_name"`
 	Status    string `json:"status"`
+
+	Window      string `json:"event_time_window"` // null: not pre-aggregated
+	Aggregation struct {
+		Formula string `json:"formula"`
+	} `json:"default_aggregation"`
+	Customer payloadKey `json:"customer_mapping"`
+	Value    payloadKey `json:"value_settings"`
+}
+
+// payloadKey is where in an event a meter looks for something.
+type payloadKey struct {
+	Key string `json:"event_payload_key"`
 }
 
 func (m meter) cursor() string { return m.ID }

@@ -15,6 +15,7 @@ type Health struct {
 	NoWindow  []string // tables that would count a batch twice that is sent twice
 	Mutations []Mutation
 	Parts     []Crowd
+	Errors    []ServerError
 }
 
 // Disk is one of the server's.
@@ -32,6 +33,13 @@ type Crowd struct {
 	Parts            uint64
 }
 
+// ServerError is a kind of error that the server made of late, whoever asked.
+type ServerError struct {
+	Name  string // as TOO_MANY_PARTS
+	Count uint64 // since the server started
+	Last  time.Time
+}
+
 var (
 	doctorServer = ask("doctor_server", bindNone, func(h *Health) []any {
 		return []any{&h.Version, &h.Zone, &h.Now, &h.ReadOnly}
@@ -45,6 +53,9 @@ var (
 	})
 	doctorParts = ask("doctor_parts", bindNone, func(c *Crowd) []any {
 		return []any{&c.Table, &c.Partition, &c.Parts}
+	})
+	doctorErrors = ask("doctor_errors", bindNone, func(e *ServerError) []any {
+		return []any{&e.Name, &e.Count, &e.Last}
 	})
 )
 
@@ -62,6 +73,9 @@ func (q *Queries) Health(ctx context.Context) (h Health, err error) {
 	if h.Mutations, err = collect(ctx, q.conn, doctorMutations, none{}); err != nil {
 		return h, err
 	}
-	h.Parts, err = collect(ctx, q.conn, doctorParts, none{})
+	if h.Parts, err = collect(ctx, q.conn, doctorParts, none{}); err != nil {
+		return h, err
+	}
+	h.Errors, err = collect(ctx, q.conn, doctorErrors, none{})
 	return h, err
 }

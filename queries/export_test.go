@@ -79,6 +79,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(doctorWindows, none{}),
 		asked(doctorMutations, none{}),
 		asked(doctorParts, none{}),
+		asked(doctorErrors, none{}),
 		asked(currentDatabase, none{}),
 		asked(databaseTables, none{}),
 		asked(schemaVersion, none{}),

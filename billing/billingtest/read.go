@@ -112,6 +112,11 @@ func (s *Stripe) get(c *call) answer {
 		return s.summaries(c, parts[3])
 	case len(parts) == 4 && parts[3] == "usage_record_summaries":
 		return s.recordSummaries(c, parts[2])
+	case len(parts) == 3 && parts[1] == "customers":
+		if !s.customers[parts[2]] {
+			return missing("customer", parts[2])
+		}
+		return found(map[string]any{"id": parts[2], "object": "customer", "livemode": false})
 	case path == "invoices":
 		return s.listInvoices(c)
 	case len(parts) == 3 && parts[1] == "invoices":
@@ -163,7 +168,7 @@ func (s *Stripe) meters(c *call) answer {
 			"id": id, "object": "billing.meter", "event_name": m.Name, "status": status,
 			"display_name": m.Name, "livemode": false,
 			"created": 1_700_000_000, "updated": 1_700_000_000,
-			"default_aggregation": map[string]any{"formula": "sum"},
+			"default_aggregation": map[string]any{"formula": or(m.Formula, "sum")},
 			"customer_mapping": map[string]any{
 				"type": "by_id", "event_payload_key": "stripe_customer_id",
 			},

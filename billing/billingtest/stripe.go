@@ -34,6 +34,7 @@ const (
 type Meter struct {
 	Name      string // event_name
 	Ingestion Ingestion
+	Formula   string // that it shows of its aggregation; empty: sum
 }
 
 // MeterID returns the id of a meter.

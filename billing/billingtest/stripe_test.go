@@ -95,7 +95,7 @@ func (c caller) want(got said, status int, part string) {
 }
 
 func oneMeter(how Ingestion) Options {
-	return Options{Meters: []Meter{{"m", how}}, Customers: []string{"cus_1"}}
+	return Options{Meters: []Meter{{Name: "m", Ingestion: how}}, Customers: []string{"cus_1"}}
 }
 
 func TestKeysAndIdentifiersLastADay(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meterhouse/meterhouse/engine"
 	"github.com/meterhouse/meterhouse/queries"
 )
 
@@ -47,8 +48,8 @@ func (p *patient) say(check string, l level, do, format string, args ...any) {
 // checkTimeout bounds one check: a setup that hangs is a finding too.
 const checkTimeout = 20 * time.Second
 
-// doctor looks at a setup, changes nothing in it, and says what to do. It takes what serve takes, and
-// runs beside it.
+// doctor looks at a setup, changes nothing in it, and says what to do. It takes what serve takes,
+// and runs beside it.
 func doctor(ctx context.Context, args []string, std streams) error {
 	var c config
 	var asJSON bool
@@ -66,7 +67,7 @@ func doctor(ctx context.Context, args []string, std streams) error {
 		return err
 	}
 	if n := p.count(problem); n > 0 {
-		return fmt.Errorf("%d problems", n)
+		return fmt.Errorf("problems: %d", n)
 	}
 	return nil
 }
@@ -91,6 +92,7 @@ func (p *patient) examine(ctx context.Context, std streams) {
 			p.guarded(ctx, "clickhouse", check)
 		}
 	}
+	p.guarded(ctx, "verify", p.checkVerify)
 	p.guarded(ctx, "stripe", p.checkStripe)
 	p.guarded(ctx, "tokens", p.checkTokens)
 }
@@ -100,10 +102,23 @@ func (p *patient) examine(ctx context.Context, std streams) {
 func (p *patient) open(ctx context.Context, std streams) (*database, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	if p.config.clickhouse == "" && !p.engineRuns() {
+	if p.config.clickhouse != "" {
+		return openDatabase(ctx, p.config, p.config.logger(std))
+	}
+	if err := p.config.oneServer(); err != nil {
+		return nil, err
+	}
+	e, err := engine.ReadEndpoint(p.config.engineDir())
+	if errors.Is(err, engine.ErrNoEngine) {
 		return nil, errors.New("the embedded engine does not run: start serve, and look again")
 	}
-	return openDatabase(ctx, p.config, p.config.logger(std))
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, &database{
+		config:   queries.Config{Address: e.Addr, Password: e.Password},
+		embedded: true,
+	})
 }
 
 func (p *patient) guarded(ctx context.Context, check string, do func(context.Context) error) {
@@ -165,22 +180,25 @@ func (p *patient) checkSettings() {
 			continue
 		}
 		unknown++
-		p.say("settings", warning, "did you mean "+likeliest(name)+"?", "%s is read by nobody", name)
+		p.say("settings", warning, likeliest(name), "%s is read by nobody", name)
 	}
 	if unknown == 0 {
 		p.say("settings", fine, "", "all can be read")
 	}
 }
 
-// likeliest returns the variable that takes the fewest changes to get to.
+// likeliest names the variable that takes the fewest changes to get to, if they are few.
 func likeliest(name string) string {
-	best, least := "", len(name)+1
+	best, least := "", 4
 	for _, v := range variables {
 		if d := distance(name, v); d < least {
 			best, least = v, d
 		}
 	}
-	return best
+	if best == "" {
+		return "see docs/configuration.md"
+	}
+	return "did you mean " + best + "?"
 }
 
 // distance is Levenshtein's.

@@ -16,6 +16,20 @@ import (
 // rely on.
 const oldestClickHouse = 26
 
+// errorRemedies says what to do about what queries/doctor_errors.sql looks for.
+var errorRemedies = map[string]string{
+	"TOO_MANY_PARTS":                "give merges more processor or a faster disk",
+	"MEMORY_LIMIT_EXCEEDED":         "give ClickHouse more memory, or ask for shorter ranges",
+	"CANNOT_ALLOCATE_MEMORY":        "give ClickHouse more memory",
+	"NOT_ENOUGH_SPACE":              "make room on its disks",
+	"TOO_MANY_SIMULTANEOUS_QUERIES": "raise its max_concurrent_queries",
+	"TABLE_IS_READ_ONLY":            "see whether its Keepers can be reached",
+	"NO_ZOOKEEPER":                  "see whether its Keepers can be reached",
+	"KEEPER_EXCEPTION":              "see the logs of ClickHouse and its Keepers",
+	"CHECKSUM_DOESNT_MATCH":         "check its disk: CHECK TABLE names what is damaged",
+	"CORRUPTED_DATA":                "check its disk: CHECK TABLE names what is damaged",
+}
+
 const (
 	clockApart = 2 * time.Second
 	diskFree   = 10 // percent that a disk should have free: merges need room
@@ -61,6 +75,11 @@ func (p *patient) checkServer(ctx context.Context) error {
 	for _, m := range h.Mutations {
 		p.say("tables", warning, "see system.mutations; KILL MUTATION ends it",
 			"a rewriting of %s does not end (%s) %s", m.Table, m.ID, m.Problem)
+	}
+	for _, e := range h.Errors {
+		p.say("errors", warning, errorRemedies[e.Name],
+			"%s, last at %s, %d times since ClickHouse started",
+			e.Name, e.Last.UTC().Format(time.RFC3339), e.Count)
 	}
 	for _, c := range h.Parts {
 		p.say("tables", warning, "give merges more processor or a faster disk",

@@ -11,17 +11,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/meterhouse/meterhouse/engine"
 	"github.com/meterhouse/meterhouse/server/ingest"
 )
 
 func newPatient(c *config) *patient {
 	return &patient{config: c, environment: os.Environ(), now: time.Now}
-}
-
-func (p *patient) engineRuns() bool {
-	_, err := engine.ReadEndpoint(p.config.engineDir())
-	return err == nil
 }
 
 const (
@@ -54,7 +48,8 @@ func (p *patient) checkData() {
 		p.say("disk", problem, "look at the disk", "%v", err)
 		return
 	}
-	free := int64(min(s.Bavail, math.MaxInt64/uint64(s.Bsize))) * int64(s.Bsize) //nolint:gosec // bounded
+	blocks := min(s.Bavail, math.MaxInt64/uint64(s.Bsize))
+	free := int64(blocks) * int64(s.Bsize) //nolint:gosec // bounded
 	level, do := fine, ""
 	if free < p.config.logLimit {
 		level, do = warning, "make room, or lower --log-limit"
@@ -62,7 +57,8 @@ func (p *patient) checkData() {
 	p.say("disk", level, do, "%d MiB free for a log of %d MiB at most", free>>20,
 		p.config.logLimit>>20)
 	if p.config.clickhouse == "" && level == fine {
-		p.say("disk", fine, "", "the embedded engine is on the same disk: its merges and the log share it")
+		p.say("disk", fine, "", "the embedded engine is on the same disk: its merges and the log "+
+			"share it")
 	}
 }
 

@@ -2,18 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"net/http"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/meterhouse/meterhouse/billing"
 	"github.com/meterhouse/meterhouse/queries"
+	"github.com/meterhouse/meterhouse/schema"
 )
 
-// metersLooked bounds what Stripe is asked.
-const metersLooked = 20
-
-// checkStripe asks Stripe for each meter that organizations are billed by. Nothing is written there.
+// checkStripe asks Stripe for what organizations are billed by. Nothing is written there.
 func (p *patient) checkStripe(ctx context.Context) error {
 	b := p.config.billing
 	if b.key == "" {
@@ -30,12 +30,20 @@ func (p *patient) checkStripe(ctx context.Context) error {
 	}
 	p.say("stripe", fine, "", "the key is one of %s mode", mode)
 	if b.webhooks == "" {
-		p.say("stripe", warning, "set STRIPE_WEBHOOK_SECRET", "webhooks are refused: what closes a period "+
-			"is learned once a day")
+		p.say("stripe", warning, "set STRIPE_WEBHOOK_SECRET",
+			"webhooks are refused: what closes a period is learned once a day")
 	}
-	p.checkStripeClock(ctx, b.base)
-	if p.queries == nil {
+	if !p.checkStripeClock(ctx, b.base) {
 		return nil
+	}
+	meters, err := client.MeterFaults(ctx, b.mode)
+	if f := (*billing.Failure)(nil); errors.As(err, &f) && f.Answer.Ends == schema.RunHalted {
+		p.say("stripe", problem, "make a key at Stripe that may read and write billing meters",
+			"the key is refused: %s", f.Answer.Detail)
+		return nil
+	}
+	if err != nil || p.queries == nil {
+		return err
 	}
 	c, err := p.queries.LoadCatalog(ctx)
 	if queries.Missing(err) {
@@ -43,88 +51,120 @@ func (p *patient) checkStripe(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
+	if b.mode == schema.UsageRecord {
+		p.say("stripe", fine, "", "subscription items of mode usage_record are not looked at")
+		return nil
+	}
+	p.checkMeters(c.Organizations, meters)
+	return p.checkCustomers(ctx, client, c.Organizations)
+}
+
+// checkMeters looks for each meter that organizations are billed by among those of the account.
+func (p *patient) checkMeters(organizations []schema.Organization, faults map[string]string) {
 	names := make(map[string]bool)
-	for _, o := range c.Organizations {
+	for _, o := range organizations {
 		for _, m := range o.Stripe.Meters {
 			names[m.Meter] = true
 		}
 		names[o.Stripe.Meter] = true
 	}
 	delete(names, "")
-	looked := 0
-	for name := range names {
-		if looked++; looked > metersLooked {
-			p.say("stripe", fine, "", "%d more meters were not looked at", len(names)-metersLooked)
-			break
-		}
-		if _, err := client.MeterID(ctx, name); err != nil {
-			p.say("stripe", problem, "make a meter with this event_name at Stripe, and check the key",
-				"meter %s: %v", name, err)
-		} else {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		fault, there := faults[name]
+		switch {
+		case !there:
+			p.say("stripe", problem, "make one with this event_name: see docs/reports.md",
+				"meter %s is not there, or archived", name)
+		case fault != "":
+			p.say("stripe", problem, "make another: see docs/reports.md", "meter %s: %s", name, fault)
+		default:
 			p.say("stripe", fine, "", "meter %s is there", name)
+		}
+	}
+}
+
+// customersLooked bounds what Stripe is asked: each is a call.
+const customersLooked = 20
+
+func (p *patient) checkCustomers(
+	ctx context.Context, client *billing.Client, organizations []schema.Organization,
+) error {
+	looked := 0
+	for _, o := range organizations {
+		if o.Stripe.Customer == "" {
+			continue
+		}
+		if looked++; looked > customersLooked {
+			p.say("stripe", fine, "", "of the customers %d were looked at", customersLooked)
+			return nil
+		}
+		err := client.Customer(ctx, o.Stripe.Customer)
+		if f := (*billing.Failure)(nil); errors.As(err, &f) && f.Answer.Ends == schema.RunHalted {
+			p.say("stripe", fine, "", "the key may not read customers, which reports do not need")
+			return nil
+		}
+		if e := (*schema.Error)(nil); errors.As(err, &e) && e.Kind == schema.NotFound {
+			p.say("stripe", problem, "correct its stripe.customer", "customer %s of %s is not there",
+				o.Stripe.Customer, o.Name)
+		} else if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkStripeClock compares with the Date of an answer, whatever it says else.
-func (p *patient) checkStripeClock(ctx context.Context, base string) {
+// checkStripeClock compares with the Date of an answer, whatever it says else. It reports whether
+// one came.
+func (p *patient) checkStripeClock(ctx context.Context, base string) bool {
 	if base == "" {
 		base = "https://api.stripe.com"
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodHead, base, http.NoBody)
 	if err != nil {
-		return
+		return false
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		p.say("stripe", problem, "see whether the way there is open", "cannot be reached")
-		return
+		return false
 	}
 	defer answer.Body.Close()
 	at, err := http.ParseTime(answer.Header.Get("Date"))
 	if err != nil {
-		return
+		return true
 	}
 	if apart := at.Sub(p.now()).Abs(); apart > time.Minute {
 		p.say("clock", problem, "run an NTP client", "Stripe's is %s apart", apart.Round(time.Second))
 	}
+	return true
 }
-
-const secretLeast = 32 // bytes of a key of HS256
 
 // checkTokens looks at what JWTs are proved by.
 func (p *patient) checkTokens(ctx context.Context) error {
-	a := p.config.access
-	switch {
-	case a.jwtSecret == "" && a.jwks == "":
-		p.say("tokens", fine, "", "JWTs are taken from nobody")
-	case a.jwtSecret != "" && len(a.jwtSecret) < secretLeast:
-		p.say("tokens", problem, "make one of 32 bytes or more: openssl rand -hex 32",
-			"METERHOUSE_JWT_SECRET has %d bytes", len(a.jwtSecret))
-	case a.jwtSecret != "":
-		p.say("tokens", fine, "", "METERHOUSE_JWT_SECRET is long enough")
-	}
-	if a.jwks == "" {
+	tokens := p.config.access.tokens()
+	if err := tokens.Check(); err != nil {
+		p.say("tokens", problem, "make a secret of 32 bytes or more: openssl rand -hex 32; or correct "+
+			"--jwks-url", "%v", err)
 		return nil
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.jwks, http.NoBody)
-	if err != nil {
-		return err
+	if tokens.Secret != "" {
+		p.say("tokens", fine, "", "METERHOUSE_JWT_SECRET is long enough")
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		if err == nil {
-			err = answer.Body.Close()
+	if tokens.JWKSURL == "" {
+		if tokens.Secret == "" {
+			p.say("tokens", fine, "", "JWTs are taken from nobody")
 		}
-		p.say("tokens", problem, "see whether --jwks-url is right and the way there open",
-			"the keys cannot be read")
-		return err
+		return nil
 	}
-	defer answer.Body.Close()
-	if strings.Contains(answer.Header.Get("Content-Type"), "html") {
-		p.say("tokens", problem, "correct --jwks-url", "the keys' address answers with a page")
-	} else {
+	usable, err := tokens.ReadKeys(ctx)
+	switch {
+	case err != nil:
+		p.say("tokens", problem, "see whether --jwks-url is right and the way there open",
+			"the keys of JWTs cannot be read: %v", err)
+	case usable == 0:
+		p.say("tokens", problem, "have the issuer publish RS256, ES256 or EdDSA keys",
+			"--jwks-url has no key that a token may be signed with")
+	default:
 		p.say("tokens", fine, "", "the keys of JWTs can be read")
 	}
 	return nil

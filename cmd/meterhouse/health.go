@@ -26,13 +26,16 @@ func health(ctx context.Context, args []string, std streams) error {
 	return askHealth(ctx, *url)
 }
 
+// hereURL has a listener on every address asked on this machine.
+func hereURL(url string) string {
+	return strings.NewReplacer("//0.0.0.0:", "//127.0.0.1:", "//[::]:", "//127.0.0.1:",
+		"//:", "//127.0.0.1:").Replace(url)
+}
+
 func askHealth(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
-	// A listener on every address is asked on this machine.
-	url = strings.NewReplacer("//0.0.0.0:", "//127.0.0.1:", "//[::]:", "//127.0.0.1:",
-		"//:", "//127.0.0.1:").Replace(url)
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, hereURL(url), nil)
 	if err != nil {
 		return errors.New("health: not a URL")
 	}

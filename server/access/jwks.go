@@ -176,27 +176,7 @@ func (k *keyRing) end() {
 }
 
 func (k *keyRing) read(ctx context.Context) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Accept", "application/jwk-set+json, application/json")
-	answer, err := k.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the JWKS was answered with status %d", answer.StatusCode)
-	}
-	body, err := io.ReadAll(io.LimitReader(answer.Body, keysBytesMax+1))
-	if err != nil {
-		return err
-	}
-	if len(body) > keysBytesMax {
-		return fmt.Errorf("the JWKS has more than %d bytes", keysBytesMax)
-	}
-	keys, left, err := parseKeys(body)
+	keys, left, err := k.fetch(ctx)
 	if err != nil {
 		return err
 	}
@@ -204,6 +184,31 @@ func (k *keyRing) read(ctx context.Context) error {
 		k.logger.Info("keys of JWTs read", "keys", len(keys), "left_out", left)
 	}
 	return nil
+}
+
+// fetch reads the JWKS once, and returns how many keys of it no token may be signed with.
+func (k *keyRing) fetch(ctx context.Context) (keys map[keyName]any, left int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	answer, err := k.client.Do(request)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, 0, fmt.Errorf("the JWKS was answered with status %d", answer.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(answer.Body, keysBytesMax+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(body) > keysBytesMax {
+		return nil, 0, fmt.Errorf("the JWKS has more than %d bytes", keysBytesMax)
+	}
+	return parseKeys(body)
 }
 
 // algorithms is what tokens of an issuer may be signed with. A key has exactly one of them.

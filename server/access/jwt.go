@@ -1,11 +1,14 @@
 package access
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -55,6 +58,20 @@ func (c TokenConfig) Check() error {
 	}
 	_, err := parseKeysURL(c.JWKSURL)
 	return err
+}
+
+// ReadKeys reads the JWKS once, as a node does, and returns how many of its keys tokens may be
+// signed with. The error says nothing of the address, which may hold a password.
+func (c TokenConfig) ReadKeys(ctx context.Context) (usable int, err error) {
+	k, err := newKeyRing(c.JWKSURL, slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		return 0, err
+	}
+	keys, _, err := k.fetch(ctx)
+	if e := (*url.Error)(nil); errors.As(err, &e) {
+		err = e.Err
+	}
+	return len(keys), err
 }
 
 func newTokens(c Config) (*tokens, error) {
