@@ -34,6 +34,7 @@ describe('the list of events', () => {
     const key = unique('find')
     const id = await record(key)
     const page = await visit({ as: ada, hash: '#/events' })
+    await page.locator('#find').waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type(key)
     await page.keyboard.press('Enter')
