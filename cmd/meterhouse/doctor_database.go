@@ -24,8 +24,6 @@ var errorRemedies = map[string]string{
 	"NOT_ENOUGH_SPACE":              "make room on its disks",
 	"TOO_MANY_SIMULTANEOUS_QUERIES": "raise its max_concurrent_queries",
 	"TABLE_IS_READ_ONLY":            "see whether its Keepers can be reached",
-	"NO_ZOOKEEPER":                  "see whether its Keepers can be reached",
-	"KEEPER_EXCEPTION":              "see the logs of ClickHouse and its Keepers",
 	"CHECKSUM_DOESNT_MATCH":         "check its disk: CHECK TABLE names what is damaged",
 	"CORRUPTED_DATA":                "check its disk: CHECK TABLE names what is damaged",
 }
@@ -36,10 +34,12 @@ const (
 )
 
 func (p *patient) checkServer(ctx context.Context) error {
+	before := p.now()
 	h, err := p.queries.Health(ctx)
 	if err != nil {
 		return err
 	}
+	after := p.now()
 	p.health = h
 	major := 0
 	_, _ = fmt.Sscanf(h.Version, "%d.", &major)
@@ -56,7 +56,8 @@ func (p *patient) checkServer(ctx context.Context) error {
 	if h.Zone != "UTC" && h.Zone != "Etc/UTC" {
 		p.say("clickhouse", fine, "", "its time zone is %s; ours are told with each question", h.Zone)
 	}
-	if apart := h.Now.Sub(p.now()).Abs(); apart > clockApart {
+	// It looked at its clock somewhen in between.
+	if apart := max(before.Sub(h.Now), h.Now.Sub(after)); apart > clockApart {
 		p.say("clock", problem, "run an NTP client on both", "ClickHouse's is %s apart",
 			apart.Round(time.Millisecond))
 	} else {

@@ -87,6 +87,10 @@ type examined struct {
 
 // TestDoctor breaks one thing after the other of a setup that runs, and reads what doctor says of
 // it and its exit status. All of it is said without a secret.
+//
+// Without the redaction of what Stripe says, the refused key was told. With a database opened as
+// other commands do, which start an engine where none runs, the folder of a serve that had stopped
+// was another one afterwards.
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	d := newExamined(t)
@@ -95,6 +99,7 @@ func TestDoctor(t *testing.T) {
 	t.Run("never told", d.whatIsNotBrokenYet)
 	t.Run("all well", d.allWell)
 	t.Run("settings", d.settings)
+	t.Run("clock", d.clockOf)
 	t.Run("tokens", d.tokensOfJWT)
 	t.Run("stripe", d.stripeRefuses)
 	t.Run("database", d.database)
@@ -222,6 +227,28 @@ func (d *examined) settings(t *testing.T) {
 	d.wantFinding(t, found, problem, "data", "give it back to the user that runs serve")
 }
 
+// clockOf is how ClickHouse's clock is seen by a machine whose own is wrong.
+func (d *examined) clockOf(t *testing.T) {
+	config := &config{data: d.data}
+	for ahead, want := range map[time.Duration]level{
+		0: fine, time.Hour: problem, -time.Hour: problem,
+	} {
+		p := &patient{config: config, now: func() time.Time { return time.Now().Add(ahead) }}
+		database, err := p.open(t.Context(), streams{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.queries = database.queries
+		if err := p.checkServer(t.Context()); err != nil {
+			t.Error(err)
+		}
+		d.wantFinding(t, p.findings, want, "clock", "ClickHouse's")
+		if err := database.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func (d *examined) tokensOfJWT(t *testing.T) {
 	found := d.look(exitFailed, []string{"METERHOUSE_JWT_SECRET=" + canary})
 	d.wantFinding(t, found, problem, "tokens", "at least 32 bytes")
@@ -308,7 +335,11 @@ organizations:
     users:
       - {id: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d11, name: Eve, role: admin}
     credentials:
-      - {kind: access_token, user: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d11, secret: dop_v1_CANARY, name: eve, expires: TOMORROW}
+      - kind: access_token
+        user: 8b0e6c1e-2f5c-4a77-8b30-6f8f1d6f2d11
+        secret: dop_v1_CANARY
+        name: eve
+        expires: TOMORROW
 `
 	text := strings.NewReplacer("CANARY", canary, "TOMORROW",
 		time.Now().Add(24*time.Hour).UTC().Format(time.RFC3339)).Replace(wrong)
