@@ -1159,7 +1159,7 @@ CREATE TABLE restored_nodes
     `ledger` UUID COMMENT 'of the table usage_events, as of restores',
     `node` UUID,
     `first` UInt64 COMMENT 'sequence of the first that is lost',
-    `last` UInt64 COMMENT 'of the last; before first: none is',
+    `last` UInt64 COMMENT 'of the last, before first where none is',
     `said_at` DateTime64(6, 'UTC')
 )
 ENGINE = ReplacingMergeTree(said_at)
