@@ -22,8 +22,8 @@ func oldProgram(t *testing.T) string {
 	return path
 }
 
-// polite is how clients speak to nodes that are being upgraded: what they are told must be an answer,
-// or when to come again.
+// polite is how clients speak to nodes that are being upgraded: what they are told must be an
+// answer, or when to come again.
 type polite struct {
 	t *testing.T
 	http.RoundTripper
