@@ -83,7 +83,7 @@ func testBadCustomers(t *testing.T, b *building, mode schema.ReportMode) {
 	o.told("1", o.hour, "1:100:rejected")
 	o.measured(registry, `runs_total{end="done"} 1`, `calls_total{verdict="accepted"} 10`,
 		`calls_total{verdict="unknown"} 3`, `calls_total{verdict="rejected"} 1`,
-		"unsynced_slots 6", "rejected_slots 1", "conflicts_total 0")
+		"unsynced_slots 6", "rejected_slots 1", "conflicts 0")
 
 	right := o.organization("1", o.customer("1"))
 	billingtest.Catalog(t, o.q, []schema.Organization{right}, nil)
