@@ -162,6 +162,7 @@ func New(c Config) (*Server, error) {
 func (s *Server) mountConsole() error {
 	c := s.cfg.Console
 	c.Directory, c.Queries, c.Now = s.cfg.Directory, s.cfg.Queries, s.cfg.Now
+	c.Metrics = s.cfg.Metrics
 	c.Secure = c.Secure || s.cfg.TLS != nil
 	page, err := console.New(c)
 	if err != nil {

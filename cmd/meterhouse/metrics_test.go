@@ -74,6 +74,7 @@ var stages = []struct{ prefix, stage string }{
 	{"meterhouse_request", "HTTP"},
 	{"meterhouse_connections", "HTTP"},
 	{"meterhouse_dialect", "HTTP"},
+	{"meterhouse_console", "HTTP"},
 	{"meterhouse_ready", "write: log"},
 	{"meterhouse_read", "reads"},
 	{"meterhouse_queue", "write: queue"},

@@ -168,6 +168,7 @@ var cases = map[string]struct{ fires, quiet string }{
 	"MeterhouseReportRejected":    {`meterhouse_report_rejected_slots 1x480`, `meterhouse_report_rejected_slots 0x480`},
 	"MeterhouseReportDiffers":     {`meterhouse_report_difference_units 1x480`, `meterhouse_report_difference_units 0x480`},
 	"MeterhouseCorrectionsOpen":   {`meterhouse_corrections_open 1x480`, `meterhouse_corrections_open 0x480`},
+	"MeterhouseSignInsFail":       {"meterhouse_console_signins_total{result=\"unknown\"} 0+4x480\nmeterhouse_console_signins_total{result=\"limited\"} 0+4x480", "meterhouse_console_signins_total{result=\"unknown\"} 0+1x480\nmeterhouse_console_signins_total{result=\"ok\"} 0+50x480"},
 	"MeterhouseRetentionFails":    {`meterhouse_retention_failures_total 0+1x480`, `meterhouse_retention_failures_total 5x480`},
 }
 

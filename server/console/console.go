@@ -12,17 +12,19 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/meterhouse/meterhouse/queries"
 	"github.com/meterhouse/meterhouse/server/access"
 )
 
 // Config is what a Console needs. What the server has of its own it fills in: Directory, Queries,
-// Now, and Secure where it serves TLS.
+// Now, Metrics, and Secure where it serves TLS.
 type Config struct {
 	Directory *access.Directory
 	Queries   *queries.Queries // of the keys that seal sessions
 	Now       func() time.Time
+	Metrics   prometheus.Registerer // nil: nobody looks
 
 	// PublicURL is where browsers find the console; nil: wherever they say it is. With https the
 	// session's cookie is only sent over TLS, and so are all requests from then on.
@@ -41,6 +43,7 @@ type Console struct {
 	site   *site
 	keys   *keyring
 	failed *limiter
+	tries  *prometheus.CounterVec // result
 }
 
 // New prepares the files. It reads and starts nothing else.
@@ -55,7 +58,34 @@ func New(c Config) (*Console, error) {
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
-	return &Console{cfg: c, site: files, keys: newKeyring(c), failed: newLimiter(c.Now)}, nil
+	tries := newTries()
+	if c.Metrics != nil {
+		if err := c.Metrics.Register(tries); err != nil {
+			return nil, fmt.Errorf("console: %w", err)
+		}
+	}
+	return &Console{
+		cfg: c, site: files, keys: newKeyring(c), failed: newLimiter(c.Now), tries: tries,
+	}, nil
+}
+
+// What became of a credential that somebody tried to sign in with.
+const (
+	triedOK      = "ok"
+	triedUnknown = "unknown"
+	triedLimited = "limited"
+)
+
+func newTries() *prometheus.CounterVec {
+	tries := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "meterhouse_console_signins_total",
+		Help: "Sign-ins at the console: ok, with an unknown credential, or limited because their " +
+			"address was wrong too often.",
+	}, []string{"result"})
+	for _, result := range []string{triedOK, triedUnknown, triedLimited} {
+		tries.WithLabelValues(result)
+	}
+	return tries
 }
 
 // Paths of the console's own. The page's links are behind the #.

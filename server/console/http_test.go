@@ -201,6 +201,28 @@ func doesNotCount(t *testing.T, h *dialecttest.Harness) {
 	if got.Status != 429 || got.Header.Get("Retry-After") == "" {
 		t.Errorf("after ten failures: %v", got)
 	}
+	const times = console.FailuresAtOnce
+	if got := signIns(t, n); got["ok"] != times || got["unknown"] != times || got["limited"] != 1 {
+		t.Errorf("counted: %v", got)
+	}
+}
+
+// signIns returns how many sign-ins a node has counted, by their result.
+func signIns(t *testing.T, n *dialecttest.Node) map[string]float64 {
+	t.Helper()
+	families, err := n.Metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "meterhouse_console_signins_total" {
+				all[m.GetLabel()[0].GetValue()] = m.GetCounter().GetValue()
+			}
+		}
+	}
+	return all
 }
 
 func theCookie(t *testing.T, h *dialecttest.Harness) {

@@ -61,11 +61,14 @@ func (c *Console) signIn(ctx *fiber.Ctx) error {
 	}
 	forgive, err := c.failed.try(ctx.Context().RemoteAddr())
 	if err != nil {
+		c.tries.WithLabelValues(triedLimited).Inc()
 		return err
 	}
 	s, caller, err := c.identify(asked)
 	if schema.KindOf(err) != schema.Unauthenticated {
 		forgive()
+	} else {
+		c.tries.WithLabelValues(triedUnknown).Inc()
 	}
 	if err != nil {
 		return err
@@ -73,6 +76,7 @@ func (c *Console) signIn(ctx *fiber.Ctx) error {
 	if s, err = c.begin(ctx, s); err != nil {
 		return err
 	}
+	c.tries.WithLabelValues(triedOK).Inc()
 	return c.answer(ctx, s, caller)
 }
 
