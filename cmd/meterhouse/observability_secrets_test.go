@@ -53,7 +53,7 @@ func newObserved(t *testing.T) *observed {
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+o.collector.URL, "OTEL_BSP_SCHEDULE_DELAY=50",
 		"OTEL_EXPORTER_OTLP_HEADERS=Authorization=Bearer "+canary,
 		"METERHOUSE_LOG_LEVEL=debug", "METERHOUSE_LOG_FORMAT=json", "METERHOUSE_ACCESS_LOG=true",
-		"METERHOUSE_JWT_SECRET="+observedJWT, bucketVariable+"URL="+bucket.URL+"/b/",
+		"METERHOUSE_JWT_SECRET="+observedJWT, bucketVariable+"URL="+bucket.URL+"/usage/",
 		bucketVariable+"ACCESS_KEY_ID=AKIA"+canary, bucketVariable+"SECRET_ACCESS_KEY="+canary)
 	if out, err := o.command(t.Context(), "migrate").CombinedOutput(); err != nil {
 		t.Fatalf("migrate: %v\n%s", err, out)

@@ -70,7 +70,8 @@ func (c *collector) child(below, name string) bool {
 
 // TestObservedAndNothingToldOfSecrets runs a node that is traced, logs everything and reports, and
 // looks for connected traces, for request ids, and for every secret in all that it sent and logged,
-// in what it answers to who is wrong, and in what operators see.
+// in what it answers to who is wrong, and in what operators see. With the path in the log's line and
+// in the span, both held the login token; without Exporter.hide the log held a bucket's key.
 func TestObservedAndNothingToldOfSecrets(t *testing.T) {
 	t.Parallel()
 	o := newObserved(t)
