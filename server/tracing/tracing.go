@@ -58,12 +58,16 @@ func Open(ctx context.Context, c Config) (*Tracing, error) {
 		return nil, fmt.Errorf("tracing: %w", err)
 	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(error) {}))
+	return newTracing(c, exporter, sdk.WithResource(described)), nil
+}
+
+func newTracing(c Config, exporter sdk.SpanExporter, more ...sdk.TracerProviderOption) *Tracing {
 	q := newQueue(c, exporter)
 	q.SpanProcessor = sdk.NewBatchSpanProcessor(q.counted(), sdk.WithMaxQueueSize(queueMax),
 		sdk.WithExportTimeout(exportTimeout))
 	return &Tracing{sdk.NewTracerProvider(
-		sdk.WithResource(described), sdk.WithSpanProcessor(q), sdk.WithRawSpanLimits(limits),
-	)}, nil
+		append(more, sdk.WithSpanProcessor(q), sdk.WithRawSpanLimits(limits))...,
+	)}
 }
 
 // limits are of one span.
