@@ -33,6 +33,6 @@ func contents(d *Database) string {
 	rows := d.Strings(`SELECT create_table_query FROM system.tables
 		WHERE database = currentDatabase() ORDER BY name`)
 	rows = append(rows, d.Strings("SELECT toString((version, dirty)) FROM schema_migrations "+
-		"ORDER BY version")...)
+		"ORDER BY version, dirty")...)
 	return strings.ReplaceAll(strings.Join(rows, "\n"), d.Name, "DATABASE")
 }
