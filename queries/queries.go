@@ -11,6 +11,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/meterhouse/meterhouse/schema"
 )
@@ -22,6 +23,7 @@ const connectionsMax = 32
 type Queries struct {
 	conn    driver.Conn
 	cluster schema.Cluster // zero: one server
+	tracer  trace.Tracer   // of statements in nobody's trace; nil: they are not traced
 }
 
 // New returns Queries over a connection whose settings are the caller's business; Open sets them.

@@ -29,9 +29,18 @@ func begin(ctx context.Context, name string) (context.Context, trace.Span) {
 	return clickhouse.Context(ctx, clickhouse.WithSpan(span.SpanContext())), span
 }
 
+// Trace makes statements that answer nothing begin a trace where they are in nobody's: exports,
+// retention and erasures are nobody's request. It is for before the first of them.
+func (q *Queries) Trace(tracer trace.Tracer) { q.tracer = tracer }
+
 // exec runs a statement that answers nothing, in a span of a name. It is the only place that calls
 // Exec.
 func (q *Queries) exec(ctx context.Context, name, statement string, args ...any) error {
+	if q.tracer != nil && !trace.SpanFromContext(ctx).IsRecording() {
+		var root trace.Span
+		ctx, root = q.tracer.Start(ctx, "database work")
+		defer root.End()
+	}
 	ctx, span := begin(ctx, name)
 	err := q.conn.Exec(ctx, statement, args...)
 	end(span, noRows, err)

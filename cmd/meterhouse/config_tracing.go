@@ -48,5 +48,9 @@ func (n *node) startTracing(ctx context.Context, metrics prometheus.Registerer) 
 	n.tracing, err = tracing.Open(ctx, tracing.Config{
 		Version: versionText(), Instance: uuid.NewString(), Logger: n.logger, Spans: spans,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	n.database.queries.Trace(n.tracing.Tracer())
+	return nil
 }

@@ -123,6 +123,7 @@ func (c *collector) wantTraces(t *testing.T, parent string) {
 		{"insert batch", "insert_events"},
 		{"POST /v1/report/run", "report"},
 		{"report", "stripe POST /v1/billing/meter_events"},
+		{"database work", "export_events_s3"},
 	} {
 		if !c.child(pair[0], pair[1]) {
 			t.Errorf("no span %q below %q", pair[1], pair[0])
