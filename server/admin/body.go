@@ -71,7 +71,7 @@ func decodeObject(body []byte) (*object, error) {
 			return nil, schema.Errorf(schema.Unreadable, "", "the body must be one JSON object")
 		}
 		if _, twice := o.raw[name]; twice {
-			return nil, schema.Errorf(schema.Unreadable, clip(name), "is given twice")
+			return nil, schema.Errorf(schema.Unreadable, dialect.Clip(name), "is given twice")
 		}
 		o.names = append(o.names, name)
 		o.raw[name] = value
@@ -79,20 +79,11 @@ func decodeObject(body []byte) (*object, error) {
 	return o, nil
 }
 
-// clip shortens a name of the client's for an error.
-func clip(name string) string {
-	const charactersMax = 64
-	if runes := []rune(name); len(runes) > charactersMax {
-		return string(runes[:charactersMax]) + "…"
-	}
-	return name
-}
-
 // done returns the first fault; a member that nobody took is one.
 func (o *object) done() error {
 	for _, name := range o.names {
 		if !o.taken[name] {
-			o.fail(clip(name), "is not a member that can be given")
+			o.fail(dialect.Clip(name), "is not a member that can be given")
 		}
 	}
 	if o.fault != nil {

@@ -3,14 +3,13 @@ package admin
 import (
 	"encoding/base64"
 	"encoding/json"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 const (
@@ -27,25 +26,9 @@ type page struct {
 // query is the parameters of a request, the request's own.
 type query map[string]string
 
-// readQuery reads the parameters of a request. One that is not known, or is given twice, is
-// refused: a filter that is passed over would show what was not asked for.
+// readQuery reads the parameters of a request, as dialect.Parameters.
 func readQuery(c *fiber.Ctx, known ...string) (query, error) {
-	q := make(query)
-	var err error
-	c.Context().QueryArgs().VisitAll(func(name, value []byte) {
-		n := string(name)
-		_, twice := q[n]
-		switch {
-		case err != nil:
-		case !slices.Contains(known, n):
-			err = schema.Errorf(schema.Unreadable, clip(strings.ToValidUTF8(n, "�")),
-				"is not a parameter")
-		case twice:
-			err = schema.Errorf(schema.Unreadable, n, "is given twice")
-		}
-		q[n] = string(value)
-	})
-	return q, err
+	return dialect.Parameters(c, known...)
 }
 
 // limit returns how many items a page may have.

@@ -3,7 +3,6 @@ package native
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,26 +45,18 @@ const (
 // listQuery is the parameters of a list, the request's own.
 type listQuery map[string]string
 
-// readList reads the parameters of a request: each that is known, at most once. A filter that is
-// passed over would show what was not asked for.
+// readList reads the parameters of a request, as dialect.Parameters; none may be empty.
 func readList(c *fiber.Ctx) (listQuery, error) {
-	q := make(listQuery)
-	var err error
-	c.Context().QueryArgs().VisitAll(func(name, value []byte) {
-		n := string(name)
-		_, twice := q[n]
-		switch {
-		case err != nil:
-		case !slices.Contains(listParams, n):
-			err = noParameter(name)
-		case twice:
-			err = schema.Errorf(schema.Unreadable, n, "is given twice")
-		case len(value) == 0:
-			err = schema.Errorf(schema.Unreadable, n, "must not be empty")
+	q, err := dialect.Parameters(c, listParams...)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range listParams {
+		if value, given := q[name]; given && value == "" {
+			return nil, schema.Errorf(schema.Unreadable, name, "must not be empty")
 		}
-		q[n] = string(value)
-	})
-	return q, err
+	}
+	return q, nil
 }
 
 // params returns what is asked for. The errors are Unreadable.

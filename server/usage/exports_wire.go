@@ -14,6 +14,7 @@ import (
 
 	"github.com/meterhouse/meterhouse/schema"
 	"github.com/meterhouse/meterhouse/server/access"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // exportFormats are what exports are written as.
@@ -83,7 +84,7 @@ func exportBody(body []byte) (map[string]json.RawMessage, error) {
 	all := make(map[string]json.RawMessage)
 	err := object(d, func(name string) error {
 		if _, twice := all[name]; twice {
-			return schema.Errorf(schema.Unreadable, clip(name), "is given twice")
+			return schema.Errorf(schema.Unreadable, dialect.Clip(name), "is given twice")
 		}
 		if !slices.Contains(exportMembers, name) {
 			return unknown(name)

@@ -12,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // params are what a request asks for by name, the request's own: from its query, or from its body
@@ -52,7 +53,7 @@ func readParams(c *fiber.Ctx, known ...string) (params, error) {
 			return
 		}
 		if _, twice := p[n]; twice && !isFilter(n) {
-			err = schema.Errorf(schema.Unreadable, clip(n), "is given twice")
+			err = schema.Errorf(schema.Unreadable, dialect.Clip(n), "is given twice")
 		} else if !isKnown(n, known) {
 			err = unknown(n)
 		}
@@ -62,17 +63,7 @@ func readParams(c *fiber.Ctx, known ...string) (params, error) {
 }
 
 func unknown(name string) *schema.Error {
-	return schema.Errorf(schema.Unreadable, clip(name), "is not a parameter")
-}
-
-// clip shortens what a client sent, to be shown.
-func clip(text string) string {
-	const charactersMax = 64
-	text = strings.ToValidUTF8(text, "�")
-	if runes := []rune(text); len(runes) > charactersMax {
-		return string(runes[:charactersMax]) + "…"
-	}
-	return text
+	return schema.Errorf(schema.Unreadable, dialect.Clip(name), "is not a parameter")
 }
 
 // parseParams reads the parameters of a JSON object: see params.member.
@@ -138,7 +129,7 @@ func members(d *json.Decoder, member func(name string) error) error {
 // array of them. The filters may also be together in a member "filter" without their prefix.
 func (p params) member(d *json.Decoder, name string, known []string) error {
 	if _, twice := p[name]; twice {
-		return schema.Errorf(schema.Unreadable, clip(name), "is given twice")
+		return schema.Errorf(schema.Unreadable, dialect.Clip(name), "is given twice")
 	}
 	if name == together {
 		p[name] = nil

@@ -7,16 +7,7 @@ import { format } from '../../router'
 import { date } from '../../time'
 import { badge, brief } from '../../ui/figures'
 import type { Pricing, Revision } from './event'
-
-export interface Rate {
-  id: string
-  model: string
-  usage_type: string
-  provider: string
-  provider_usd_per_million: string
-  billed_usd_per_million: string
-  from: string
-}
+import type { Rate } from '../admin/things'
 
 export type Rates = Map<string, Rate | null> // null: the catalog has it no more
 
