@@ -15,9 +15,16 @@ import (
 
 // openKeys opens the known keys of a log.
 func openKeys(c Config, log *logFile) (*keys.Store, error) {
+	first, err := log.firstIndex()
+	if err != nil {
+		return nil, err
+	}
+	if first == 0 {
+		first = log.last + 1
+	}
 	return keys.Open(keys.Config{
 		Dir: filepath.Join(c.Dir, "keys"), Aside: AsideDir(c.Dir), Window: c.Window,
-		Now: c.Now, Logger: c.Logger, Node: log.node, LogLast: log.last,
+		Now: c.Now, Logger: c.Logger, Node: log.node, LogFirst: first, LogLast: log.last,
 		RecentMax: c.keysRecent,
 	})
 }

@@ -315,36 +315,54 @@ func TestKeysAreLearnedBeforeTheStart(t *testing.T) {
 	}
 }
 
-// TestLostKeysAreLearnedAgain takes the store of keys away: what this node accepted itself comes
-// back as well, from the ledger's record of it.
+// TestLostKeysAreLearnedAgain takes the files of keys away, or their folder: what this node accepted
+// itself comes back as well, from the ledger's record of it. With LogFirst left out of the store's
+// configuration a folder that is gone is that of a new node, and none of its own 300 keys are known.
 func TestLostKeysAreLearnedAgain(t *testing.T) {
-	m := newMeeting()
-	m.accepts(other, "theirs", 100)
-	dir := t.TempDir()
-	in := mustOpen(t, peerConfig(dir, &tap{}, m))
-	in.Start()
-	record(t, in, event("in the log"))
-	flush(t, in)
-	stop(t, in)
-	m.accepts(in.Node(), "ours", 300) // as the ledger has them: the log was truncated since
-	runs, err := filepath.Glob(filepath.Join(dir, "keys", "run*"))
-	if err != nil || len(runs) == 0 {
-		t.Fatal("no files of keys are there to be damaged")
+	f := func(name string, damage func(folder string) error) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMeeting()
+			m.accepts(other, "theirs", 100)
+			c := peerConfig(t.TempDir(), &tap{}, m)
+			c.keysRecent = 8
+			in := mustOpen(t, c)
+			in.Start()
+			for i := range 20 {
+				record(t, in, event(fmt.Sprint("in the log ", i)))
+				flush(t, in)
+			}
+			waitFor(t, func() bool { return in.keys.Durable() > 10 })
+			record(t, in, event("the last"))
+			flush(t, in)
+			stop(t, in)
+			m.accepts(in.Node(), "ours", 300) // as the ledger has them: the log was truncated since
+			if err := damage(filepath.Join(c.Dir, "keys")); err != nil {
+				t.Fatal(err)
+			}
+			c.keysRecent = 0
+			in = mustOpen(t, c)
+			in.Start()
+			defer stop(t, in)
+			if got := duplicates(t, in, "ours", 0, 300); got != 300 {
+				t.Errorf("%d of this node's 300 keys are known", got)
+			}
+			if got := duplicates(t, in, "theirs", 0, 100); got != 100 {
+				t.Errorf("%d of the other node's 100 keys are known", got)
+			}
+		})
 	}
-	for _, run := range runs {
-		if err := os.Truncate(run, 10); err != nil {
-			t.Fatal(err)
+	f("files cut", func(folder string) error {
+		runs, err := filepath.Glob(filepath.Join(folder, "run*"))
+		if err != nil || len(runs) == 0 {
+			return errors.New("no files of keys are there to be damaged")
 		}
-	}
-	in = mustOpen(t, peerConfig(dir, &tap{}, m))
-	in.Start()
-	defer stop(t, in)
-	if got := duplicates(t, in, "ours", 0, 300); got != 300 {
-		t.Errorf("%d of this node's 300 keys are known", got)
-	}
-	if got := duplicates(t, in, "theirs", 0, 100); got != 100 {
-		t.Errorf("%d of the other node's 100 keys are known", got)
-	}
+		for _, run := range runs {
+			err = errors.Join(err, os.Truncate(run, 10))
+		}
+		return err
+	})
+	f("folder gone", os.RemoveAll)
 }
 
 // TestPendingIsNotSaidToBeStored restarts a node whose log holds what ClickHouse does not have. Others

@@ -34,9 +34,11 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Node is the log's id, and LogLast its last index: what the store has of another log, or of
-	// entries that this one does not have, says nothing about what is to be added again.
-	Node    uuid.UUID
-	LogLast uint64
+	// entries that this one does not have, says nothing about what is to be added again. LogFirst is
+	// its first: the keys of what was before are in the store, or lost where the store is new.
+	Node     uuid.UUID
+	LogFirst uint64
+	LogLast  uint64
 
 	RecentMax int   // keys in memory that are not on disk yet; default 393,216
 	MemoryMax int64 // bytes; beyond it filters shrink, and are left out at last; default 192 MiB

@@ -132,7 +132,11 @@ func (s *Store) readManifest(files map[string]bool) (manifest, error) {
 	}
 	if data == nil && len(m.Runs) == 0 {
 		// A new folder. From now on a manifest that is not there is one that was lost.
-		m.Node = s.cfg.Node
+		m.Node, m.Lost = s.cfg.Node, s.cfg.LogFirst > 1
+		if m.Lost {
+			s.cfg.Logger.Error("the folder of known keys is gone, learning them again from the "+
+				"database; until that is done, a retry of theirs may count again", "folder", s.cfg.Dir)
+		}
 		return m, s.keeper.writeManifest(m)
 	}
 	slices.SortFunc(m.Runs, func(a, b runInfo) int { return strings.Compare(a.Name, b.Name) })
