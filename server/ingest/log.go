@@ -252,7 +252,8 @@ func (l *logFile) read(index uint64) (entry, int, error) {
 	defer l.mu.RUnlock()
 	e, size, err := l.get(index)
 	if errors.Is(err, types.ErrCorrupt) {
-		return entry{first: l.lostAt(index).first}, 0, nil
+		r, err := l.lostAt(index)
+		return entry{first: r.first}, 0, err
 	}
 	return e, size, err
 }

@@ -141,7 +141,7 @@ func (r *segmentReader) GetLog(index uint64) (*types.PooledBuffer, error) {
 }
 
 func (r *segmentReader) search(index uint64) (*types.PooledBuffer, error) {
-	file, err := r.filer.disk.OpenReader(r.filer.dir, segment.FileName(r.info))
+	file, err := openReader(r.filer.disk, r.filer.dir, segment.FileName(r.info))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, types.ErrCorrupt
 	}

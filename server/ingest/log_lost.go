@@ -42,7 +42,7 @@ func (l *logFile) each(from, to uint64, do func(index uint64, e entry, size int)
 		if info.MaxIndex != 0 && info.MaxIndex < from || info.BaseIndex > to {
 			continue
 		}
-		file, err := l.disk.OpenReader(l.dir, segment.FileName(info))
+		file, err := openReader(l.disk, l.dir, segment.FileName(info))
 		if err != nil {
 			continue // read says what that means
 		}
@@ -70,14 +70,18 @@ func (l *logFile) each(from, to uint64, do func(index uint64, e entry, size int)
 	return upTo(to + 1)
 }
 
-// lostAt returns the run of lost entries that has an index, and tells of it when it is new.
-func (l *logFile) lostAt(index uint64) lostRun {
+// lostAt returns the run of lost entries that has an index, and tells of it when it is new. An error
+// says that the disk takes nothing: one that is gone may come back with all it had.
+func (l *logFile) lostAt(index uint64) (lostRun, error) {
 	l.lostMu.Lock()
 	defer l.lostMu.Unlock()
 	for _, r := range l.lost {
 		if r.from <= index && index <= r.to {
-			return r
+			return r, nil
 		}
+	}
+	if err := l.meta.touch(); err != nil {
+		return lostRun{}, fmt.Errorf("log: entry %d cannot be read, nor anything written: %w", index, err)
 	}
 	r := l.measure(index)
 	l.lost = append(l.lost, r)
@@ -85,7 +89,7 @@ func (l *logFile) lostAt(index uint64) lostRun {
 		l.lost = l.lost[n-1000:]
 	}
 	l.damage(r)
-	return r
+	return r, nil
 }
 
 // measure finds the readable entries around a lost one: what is between their sequences is lost.
@@ -140,7 +144,7 @@ func (l *logFile) remains(r lostRun) (parts [][]byte) {
 		if info.BaseIndex > r.to || info.MaxIndex != 0 && info.MaxIndex < r.from {
 			continue
 		}
-		file, err := l.disk.OpenReader(l.dir, segment.FileName(info))
+		file, err := openReader(l.disk, l.dir, segment.FileName(info))
 		if err != nil {
 			continue // missing: nothing remains
 		}

@@ -221,7 +221,7 @@ func (r *repair) sealed(info types.SegmentInfo, last uint64) types.SegmentInfo {
 func (r *repair) scan(
 	info types.SegmentInfo, each func(segmentEntry) error,
 ) (segmentScan, error) {
-	file, err := r.filer.disk.OpenReader(r.filer.dir, segment.FileName(info))
+	file, err := openReader(r.filer.disk, r.filer.dir, segment.FileName(info))
 	if err != nil {
 		return segmentScan{}, err
 	}
@@ -252,7 +252,7 @@ func (r *repair) wipe(info types.SegmentInfo, scan segmentScan) error {
 // count returns how many entries a ruin was, by their frames, and the sequence after them as the
 // last of their own headers has it; zero when that is not what a header can be.
 func (r *repair) count(info types.SegmentInfo, ruin span) (entries, next uint64) {
-	file, err := r.filer.disk.OpenReader(r.filer.dir, segment.FileName(info))
+	file, err := openReader(r.filer.disk, r.filer.dir, segment.FileName(info))
 	if err != nil {
 		return 1, 0
 	}
