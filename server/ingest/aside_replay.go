@@ -44,7 +44,10 @@ func Replay(ctx context.Context, l Ledger, s SetAside) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	b := late{node: s.Node, first: s.First, last: s.Last, token: s.Token}
+	b := late{
+		node: s.Node, first: s.First, last: s.Last, token: s.Token,
+		timeout: replayTimeout, settled: time.Now().Add(replayTimeout),
+	}
 	for _, part := range parts {
 		e, err := openEntry(part)
 		if err != nil {
@@ -68,6 +71,42 @@ type late struct {
 	first, last uint64
 	token       string
 	entries     []entry
+
+	timeout time.Duration // of a question, and of an insert
+	settled time.Time     // when no earlier try can be under way any more
+}
+
+// replayTimeout is the timeout of a replay, and how long another one's insert may be under way.
+const replayTimeout = time.Minute
+
+func (b late) events() (n uint64) {
+	for _, e := range b.entries {
+		n += e.count
+	}
+	return n
+}
+
+// stored returns what the ledger has of the batch. An insert of several months' events becomes
+// visible a month at a time: where the ledger has a part, the rest may be about to come.
+func (b late) stored(
+	ctx context.Context, l Ledger, p queries.BatchSequencesParams,
+) (map[uint64]struct{}, error) {
+	ask := func() (map[uint64]struct{}, error) {
+		ctx, cancel := context.WithTimeout(ctx, b.timeout)
+		defer cancel()
+		return l.BatchSequences(ctx, p)
+	}
+	stored, err := ask()
+	wait := time.Until(b.settled)
+	if n := uint64(len(stored)); err != nil || n == 0 || n >= b.events() || wait <= 0 {
+		return stored, err
+	}
+	select {
+	case <-time.After(wait):
+		return ask()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // storeLate stores what the ledger does not have of a batch: under the batch's token when that is
@@ -80,7 +119,7 @@ func storeLate(ctx context.Context, l Ledger, b late) (Found, error) {
 		}
 	}
 	from, to := rows.Span()
-	stored, err := l.BatchSequences(ctx, queries.BatchSequencesParams{
+	stored, err := b.stored(ctx, l, queries.BatchSequencesParams{
 		Node: b.node, First: b.first, Last: b.last, From: from, To: to,
 	})
 	if err != nil {
@@ -97,5 +136,7 @@ func storeLate(ctx context.Context, l Ledger, b late) (Found, error) {
 			}
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, b.timeout)
+	defer cancel()
 	return found, l.InsertEvents(ctx, token, &rows)
 }

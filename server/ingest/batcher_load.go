@@ -22,7 +22,9 @@ type batch struct {
 	first    uint64 // sequences
 	last     uint64
 	nonce    uint64
-	answered time.Time    // when it was fixed, or ClickHouse last answered to it
+	answered time.Time    // when it was fixed, or ClickHouse last answered to it while not unsure
+	tried    time.Time    // when the last try of this process ended
+	unsure   bool         // a try was not answered: it may be stored, under a token of that time
 	oldest   time.Time    // when its first event came
 	links    []trace.Link // to some of its requests; nil: they were not asked for
 	stored   bool         // or set aside: it is no longer in the way
@@ -50,7 +52,7 @@ func (b *batcher) startLoad() {
 	b.mu.Unlock()
 	if len(b.restored) > 0 {
 		upTo, rowsMax, f.nonce = b.restored[0].To, math.MaxInt, b.restored[0].Nonce
-		f.answered = b.restoredAt
+		f.answered, f.unsure = b.restoredAt, true
 	} else {
 		f.nonce = b.in.cfg.nonce()
 	}

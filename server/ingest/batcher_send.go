@@ -40,11 +40,17 @@ func (b *batcher) send(f *batch) {
 
 // try inserts a batch once.
 func (b *batcher) try(f *batch, token string) error {
-	if b.in.cfg.Ledger != nil && b.in.cfg.Now().Sub(f.answered) > tokenTrust {
+	// What was noted after now was noted by a clock that has gone back since.
+	age := b.in.cfg.Now().Sub(f.answered)
+	defer func() { f.tried = time.Now() }()
+	if b.in.cfg.Ledger != nil && age.Abs() > tokenTrust {
 		return b.sendLate(f, token)
 	}
 	err := b.insert(token, f)
-	if queries.Answered(err) {
+	switch {
+	case !queries.Answered(err):
+		f.unsure = true
+	case !f.unsure:
 		f.answered = b.in.cfg.Now()
 	}
 	return err
@@ -61,13 +67,23 @@ func (b *batcher) sendLate(f *batch, token string) error {
 		}
 		entries = append(entries, e)
 	}
-	found, err := storeLate(b.ctx, b.in.cfg.Ledger, late{
+	l := late{
 		node: b.in.Node(), first: f.first, last: f.last, token: token, entries: entries,
-	})
+		timeout: b.in.cfg.InsertTimeout,
+	}
+	if !b.in.log.asked(f.from) { // a ledger that was restored since hears of no earlier try
+		l.settled = b.opened.Add(l.timeout)
+		if !f.tried.IsZero() {
+			l.settled = f.tried.Add(l.timeout)
+		}
+	}
+	found, err := storeLate(b.ctx, b.in.cfg.Ledger, l)
 	if err != nil {
 		return err
 	}
-	b.accepted.Add(1)
+	if uint64(found.Events) < l.events() { // else ClickHouse was given nothing to take
+		b.accepted.Add(1)
+	}
 	if found.Events > 0 {
 		from, to := found.Days()
 		b.in.cfg.Logger.Error("the ledger had a batch whose insert was never answered; whether the "+

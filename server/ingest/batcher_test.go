@@ -277,28 +277,34 @@ func TestCrashWithTwoInFlight(t *testing.T) {
 }
 
 // TestForgottenTokenIsNoWayIn: a batch whose answer was lost is sent again a day later, when its
-// token is forgotten. Without the look at the ledger all three events are there twice.
+// token is forgotten, by a clock that is right, and by one that went back. Without the look at the
+// ledger all three events are there twice; with one only at what is older than now,
+// after the second.
 func TestForgottenTokenIsNoWayIn(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	dir := t.TempDir()
-	in := mustOpen(t, l.config(dir, &tap{
-		after: func(int, string) error { return errors.New("connection reset") },
-	}))
-	in.Start()
-	l.record(in, "", 3)
-	waitFor(t, func() bool { return l.sum("usage_events") == "3 6" })
-	abandon(in)
-	l.forgetTokens()
+	for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
+		dir := t.TempDir()
+		in := mustOpen(t, l.config(dir, &tap{
+			after: func(int, string) error { return errors.New("connection reset") },
+		}))
+		in.Start()
+		l.record(in, "", 3)
+		waitFor(t, func() bool {
+			return l.sum("usage_events") == fmt.Sprintf("%d %d", l.events, l.model)
+		})
+		abandon(in)
+		l.forgetTokens()
 
-	c := l.config(dir, &tap{})
-	c.Now = func() time.Time { return time.Now().Add(24 * time.Hour) }
-	in = mustOpen(t, c)
-	in.Start()
-	l.record(in, "", 2)
-	flush(t, in)
-	stop(t, in)
-	l.wantOnce()
+		c := l.config(dir, &tap{})
+		c.Now = func() time.Time { return time.Now().Add(jump) }
+		in = mustOpen(t, c)
+		in.Start()
+		l.record(in, "", 2)
+		flush(t, in)
+		stop(t, in)
+		l.wantOnce()
+	}
 }
 
 // forgetTokens makes ClickHouse forget every token, as 10,000 further inserts do.
