@@ -15,13 +15,9 @@ import (
 var (
 	catalogVersion = ask("catalog_version", bindNone, func(v *uint64) []any { return []any{v} })
 
-	organizations = ask("organizations", bindNone, func(r *organizationRow) []any {
-		return []any{
-			&r.ID, &r.Name, &r.Tenant,
-			&r.Stripe.Customer, &r.Stripe.Meter, &r.Stripe.SubscriptionItem,
-			&r.meters, &r.items, &r.since, &r.EventsPerMinute, &r.RetentionDays,
-		}
-	})
+	organizations        = ask("organizations", bindNone, scanOrganization)
+	retiredOrganizations = ask("retired_organizations", bindNone, scanOrganization)
+
 	users = ask("users", bindNone, func(u *schema.User) []any { return []any{&u.ID, &u.Name, &u.Email} })
 
 	memberships = ask("memberships", bindNone, func(m *membershipRow) []any {
@@ -53,6 +49,14 @@ type organizationRow struct {
 	schema.Organization
 	meters, items []string  // of its mapping, side by side
 	since         time.Time // of its mapping; the epoch: all
+}
+
+func scanOrganization(r *organizationRow) []any {
+	return []any{
+		&r.ID, &r.Name, &r.Tenant,
+		&r.Stripe.Customer, &r.Stripe.Meter, &r.Stripe.SubscriptionItem,
+		&r.meters, &r.items, &r.since, &r.EventsPerMinute, &r.RetentionDays,
+	}
 }
 
 type meterRow struct {
@@ -135,19 +139,37 @@ func (q *Queries) Billed(ctx context.Context) ([]schema.Organization, []schema.M
 			return nil, nil, err
 		}
 	}
-	var all []schema.Organization
-	for _, r := range rows {
-		o, err := r.organization()
-		if err != nil {
-			return nil, nil, err
-		}
-		all = append(all, o)
+	all, err := organizationsOf(rows)
+	if err != nil {
+		return nil, nil, err
 	}
 	var of []schema.Meter
 	for _, r := range counts {
 		of = append(of, r.meter())
 	}
 	return all, of, nil
+}
+
+// RetiredOrganizations returns the organizations that were retired, as they were, in the order of
+// their ids: Stripe is told of what they used to the end.
+func (q *Queries) RetiredOrganizations(ctx context.Context) ([]schema.Organization, error) {
+	rows, err := collect(ctx, q.conn, retiredOrganizations, none{})
+	if err != nil {
+		return nil, err
+	}
+	return organizationsOf(rows)
+}
+
+func organizationsOf(rows []organizationRow) ([]schema.Organization, error) {
+	var all []schema.Organization
+	for _, r := range rows {
+		o, err := r.organization()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 // loading returns what fills into with the answer to a question without parameters.

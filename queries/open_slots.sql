@@ -134,6 +134,7 @@ RIGHT JOIN
     (
         SELECT
             id,
+            stripe_customer,
             stripe_since
         FROM organizations FINAL
     ) AS o ON o.id = d.organization_id
@@ -146,6 +147,7 @@ RIGHT JOIN
             open_at + 60000000 * [1, 2, 4, 8, 16, 32, 60][least(opened.4, 7)]
         ) <= toUnixTimestamp64Micro({now:DateTime64(6, 'UTC')}),
         sendable
+            AND o.stripe_customer != ''
             AND window_start >= o.stripe_since
             AND abs(own + carried) <= 999999999999999
             AND (window_start + INTERVAL 1 HOUR <= {sealed:DateTime('UTC')} OR drafted)

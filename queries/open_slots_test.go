@@ -221,8 +221,12 @@ func TestWhatFailsRests(t *testing.T) {
 		l.say(s, 1, last, slices.Repeat([]schema.Verdict{schema.Unknown}, n+1)...)
 		rests[s.Organization] = time.Duration(minutes) * time.Minute
 	}
+	var catalog schema.Catalog
 	for n, hours := range []int{1, 2, 4, 8, 16, 24, 24} {
 		s := l.slot(fmt.Sprint("rejected ", n), "usage", 3)
+		o := schema.Organization{ID: s.Organization}
+		o.Stripe.Customer, o.Stripe.Meter = "cus", "usage"
+		catalog.Organizations = append(catalog.Organizations, o)
 		l.told(s, 1, 70)
 		for revision := range n + 1 {
 			l.freeze(l.intent(s, uint32(revision+2), 90))
@@ -230,6 +234,7 @@ func TestWhatFailsRests(t *testing.T) {
 		}
 		rests[s.Organization] = time.Duration(hours) * time.Hour
 	}
+	l.save(catalog)
 	old, later := l.slot("20 hours", "usage", 24), l.slot("asked", "usage", 24)
 	made := l.intent(old, 1, 70).CreatedAt
 	l.freeze(l.intent(old, 1, 70), l.intent(later, 1, 70))
@@ -316,4 +321,71 @@ func TestMappingMovesOpenHours(t *testing.T) {
 	if got := moved(); len(got) > 0 {
 		t.Errorf("since: %v", got)
 	}
+}
+
+// retire takes organizations and meters out of the catalog, as they are.
+func (l *ledger) retire(c schema.Catalog) {
+	l.t.Helper()
+	version, err := l.q.CatalogVersion(l.t.Context())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := l.q.SaveCatalog(l.t.Context(), schema.CatalogChange{
+		Version: version + 1, At: l.now, Actor: "test", Retire: c,
+	}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// TestRetiredHoursStayAsTheyWereCounted retires an organization and the meter that only it had: with
+// the meter gone from the view, 75 micro-USD were told where five units had been, and none of the
+// other meter. What takes the rest of another organization, and is no meter of the catalog any
+// more, counts everything. Of whom has no customer nothing is listed, nor is it behind.
+func TestRetiredHoursStayAsTheyWereCounted(t *testing.T) {
+	t.Parallel()
+	l := openLedger(t)
+	out := schema.Meter{Name: "out", Unit: schema.WholeUnits, UsageTypes: []string{schema.Output}}
+	l.save(schema.Catalog{Meters: []schema.Meter{out}})
+	l.customer("o1", "out", "usage")
+	l.customer("o2", "usage")
+	for _, o := range []string{"o1", "o2"} {
+		l.use(l.slot(o, "usage", 3), schema.Input, 70)
+		l.use(l.slot(o, "usage", 3), schema.Output, 5)
+	}
+	l.told(l.slot("o1", "out", 3), 1, 5)
+	l.told(l.slot("o1", "usage", 3), 1, 70)
+	l.told(l.slot("o2", "usage", 3), 1, 60)
+	open := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, o := range l.open() {
+			got = append(got, fmt.Sprintf("%s: told %d, want %d", o.Slot.Meter, o.Told, o.Want()))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		b, err := l.q.ReportBacklog(t.Context(), l.params())
+		if err != nil || b.Unsynced != uint64(len(want)) {
+			t.Errorf("%d behind, %v, want %d", b.Unsynced, err, len(want))
+		}
+	}
+	open("usage: told 60, want 75")
+	gone := schema.Organization{ID: named("o1"), Name: "o1"}
+	gone.Stripe.Customer, gone.Stripe.Meter = "cus_o1", "usage"
+	gone.Stripe.Meters = []schema.MeterMapping{{Meter: "out"}}
+	l.retire(schema.Catalog{
+		Organizations: []schema.Organization{gone}, Meters: []schema.Meter{out},
+	})
+	open("usage: told 60, want 75")
+	all, err := l.q.RetiredOrganizations(t.Context())
+	if diff := cmp.Diff([]schema.Organization{gone}, all); diff != "" || err != nil {
+		t.Errorf("%v, retired (-want +got):\n%s", err, diff)
+	}
+	l.customer("o2", "out")
+	open("out: told 0, want 75", "usage: told 60, want 0")
+	away := schema.Organization{ID: named("o2"), Name: "o2"}
+	l.save(schema.Catalog{Organizations: []schema.Organization{away}})
+	open()
+	l.retire(schema.Catalog{Organizations: []schema.Organization{away}})
+	open()
 }

@@ -5,7 +5,8 @@ WITH
     s.meter != ''
     AND (
         has_open
-        OR s.window_start >= o.stripe_since
+        OR o.stripe_customer != ''
+            AND s.window_start >= o.stripe_since
             AND s.window_start >= p.closed
             AND abs(own + carried) <= 999999999999999
             AND (
@@ -64,6 +65,7 @@ LEFT ANY JOIN
 (
     SELECT
         id,
+        stripe_customer,
         stripe_since
     FROM organizations FINAL
 ) AS o ON o.id = s.organization_id

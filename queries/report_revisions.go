@@ -107,3 +107,23 @@ func (q *Queries) RevisionOf(
 	r.Identifier = p.Identifier
 	return r, true, nil
 }
+
+// ToldCustomer is a customer of Stripe's whom hours of an organization's meter were told of.
+type ToldCustomer struct {
+	Customer     string
+	Organization uuid.UUID
+	Meter        string
+	Item         string // subscription item; empty: none
+}
+
+var toldCustomers = ask("told_customers",
+	func(from time.Time) []any { return []any{second("from", from)} },
+	func(c *ToldCustomer) []any {
+		return []any{&c.Customer, &c.Organization, &c.Meter, &c.Item}
+	})
+
+// ToldCustomers returns whom Stripe was told of for hours from a time on, each once, ordered by
+// customer: what the catalog had then.
+func (q *Queries) ToldCustomers(ctx context.Context, from time.Time) ([]ToldCustomer, error) {
+	return collect(ctx, q.conn, toldCustomers, from)
+}

@@ -18,7 +18,10 @@ const onlyAdds = "nodes of the release before run on while a new program migrate
 
 // excused are migrations after the last release that do more than add, by the name of their file
 // without its number, and why the release before does not notice.
-var excused = map[string]string{}
+var excused = map[string]string{
+	"metered_hourly_retired": "the view has the same columns, and other rows only of organizations " +
+		"that are retired",
+}
 
 // TestMigrationsOnlyAdd holds what came after the last release to the rule. With a migration that
 // drops users.email and one that replaces the view report_slots it named both.

@@ -644,7 +644,6 @@ ANY LEFT JOIN
                 models
             FROM meters
             FINAL
-            WHERE NOT retired
         ) AS m
         WHERE (empty(m.usage_types) OR has(m.usage_types, t.usage_type)) AND (empty(m.models) OR arrayExists(p -> if(endsWith(p, '*'), startsWith(t.model, substring(p, 1, length(p) - 1)), t.model = p), m.models))
         GROUP BY
@@ -659,11 +658,17 @@ ANY LEFT JOIN
                 FROM meters
                 FINAL
                 WHERE NOT retired
-            ) AS defined
+            ) AS defined,
+            (
+                SELECT groupArray((name, toString(unit)))
+                FROM meters
+                FINAL
+            ) AS remembered
         SELECT
             id,
             stripe_since AS since,
-            arrayMap(name -> (name, has(defined.1, name), arrayElement(defined.2, indexOf(defined.1, name))), arrayFilter(name -> (notEmpty(name) AND notEmpty(stripe_customer)), arrayPushBack(stripe_meters, stripe_meter))) AS candidates
+            if(retired, remembered, defined) AS mine,
+            arrayMap(name -> (name, has(mine.1, name), arrayElement(mine.2, indexOf(mine.1, name))), arrayFilter(name -> (notEmpty(name) AND notEmpty(stripe_customer)), arrayPushBack(stripe_meters, stripe_meter))) AS candidates
         FROM organizations
         FINAL
     ) AS o ON o.id = k.organization_id
