@@ -110,15 +110,23 @@ func (s *segmentFile) scarce() bool {
 }
 
 // zero writes zeros until there are enough. What it writes is synced, or an append's fsync would
-// have to wait for all of it.
+// have to wait for all of it. It does so by a descriptor of its own: the system tells each of them
+// once what could not be written, and an append must not miss that because the zeros were told.
 func (s *segmentFile) zero() {
+	f, failed := os.OpenFile(s.Name(), os.O_WRONLY, 0)
+	if failed == nil {
+		defer f.Close()
+	}
 	for {
 		s.mu.Lock()
 		from, to := s.zeroed, s.zeroing
 		s.mu.Unlock()
-		_, err := s.File.WriteAt(zeros[:to-from], from)
+		err := failed
 		if err == nil {
-			err = syncData(s.File)
+			_, err = f.WriteAt(zeros[:to-from], from)
+		}
+		if err == nil {
+			err = syncData(f)
 		}
 		s.mu.Lock()
 		s.zeroing = 0

@@ -45,6 +45,31 @@ func TestZerosNeverHideData(t *testing.T) {
 	}
 }
 
+// TestZerosHaveADescriptorOfTheirOwn: zeros are written where the segment's own descriptor takes
+// nothing. By the same one, of a write that failed only the zeros would hear: the append's fsync after
+// theirs would succeed, and its events be acknowledged.
+func TestZerosHaveADescriptorOfTheirOwn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "segment")
+	if err := os.WriteFile(path, make([]byte, 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &segmentFile{File: f, dir: dir, size: 2 << 20}
+	s.free.L = &s.mu
+	s.reserve(1)
+	s.zeroer.Wait()
+	if s.zeroed != s.size {
+		t.Errorf("zeros up to %d of %d", s.zeroed, s.size)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func matching(a, b []byte) (n int) {
 	for i := range min(len(a), len(b)) {
 		if a[i] == b[i] {
