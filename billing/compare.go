@@ -92,7 +92,7 @@ func (b buckets) sum() (units int64) {
 // ask returns what Stripe has, whole or by the day or hour.
 func (of sums) ask(ctx context.Context, s stretch, by Grouping) (buckets, error) {
 	var all []Bucket
-	err := of.question(ctx, func() (err error) {
+	err := of.question(ctx, askSums, func() (err error) {
 		all, err = of.cfg.Stripe.Summaries(ctx, SummaryParams{
 			Meter: of.meterID, Customer: of.customer, From: s.from, To: s.to, By: by,
 		})
@@ -114,11 +114,12 @@ func (of sums) ask(ctx context.Context, s stretch, by Grouping) (buckets, error)
 
 // within returns the slots whose hours start in a span.
 func (of sums) within(s stretch) []queries.Reported {
-	start := func(r queries.Reported, at time.Time) int { return r.Slot.Start.Compare(at) }
-	i, _ := slices.BinarySearchFunc(of.slots, s.from, start)
-	j, _ := slices.BinarySearchFunc(of.slots, s.to, start)
+	i, _ := slices.BinarySearchFunc(of.slots, s.from, slotStarts)
+	j, _ := slices.BinarySearchFunc(of.slots, s.to, slotStarts)
 	return of.slots[i:max(i, j)]
 }
+
+func slotStarts(r queries.Reported, at time.Time) int { return r.Slot.Start.Compare(at) }
 
 // compare returns a comparison of a span with what Stripe has of it.
 func (of sums) compare(s stretch, units int64) schema.Comparison {
@@ -136,6 +137,9 @@ func (of sums) compare(s stretch, units int64) schema.Comparison {
 // days compares the whole days of a span that differs, and by the hour those that differ and what
 // is at its ends.
 func (of sums) days(ctx context.Context, s stretch) error {
+	if !s.from.Before(s.to) {
+		return nil
+	}
 	inner := stretch{s.from.Add(day - 1).Truncate(day), s.to.Truncate(day)}
 	if !inner.from.Before(inner.to) {
 		return of.hours(ctx, s)
@@ -173,9 +177,26 @@ func (of sums) hours(ctx context.Context, s stretch) error {
 		return nil
 	}
 	units, err := of.ask(ctx, s, ByHour)
-	if err != nil {
-		return err
+	if err == nil {
+		of.byHour(s, units, true)
 	}
+	return err
+}
+
+// differ reports whether an hour of a span does.
+func (of sums) differ(s stretch, units buckets) bool {
+	for at := s.from; at.Before(s.to); at = at.Add(time.Hour) {
+		if of.compare(stretch{at, at.Add(time.Hour)}, units[at.Unix()]).Difference() != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// byHour compares the hours of a span, of which Stripe has so many units each, and has those told
+// again that differ. Parts of a longer comparison are kept with it, and hours by themselves where
+// they differ, as its sum says nothing of them.
+func (of sums) byHour(s stretch, units buckets, part bool) {
 	for at := s.from; at.Before(s.to); at = at.Add(time.Hour) {
 		hour := stretch{at, at.Add(time.Hour)}
 		slots := of.within(hour)
@@ -183,13 +204,14 @@ func (of sums) hours(ctx context.Context, s stretch) error {
 		if len(slots) == 0 && found.Stripe == 0 {
 			continue
 		}
-		found.Part = true
+		found.Part = part
 		if found.Difference() != 0 {
 			found.Repaired, found.Detail = of.repair(slots, found)
+		} else if !part {
+			continue
 		}
 		of.all = append(of.all, found)
 	}
-	return nil
 }
 
 // tally is what a reconciliation comes to: of whole ranges, not of their parts.

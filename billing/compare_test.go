@@ -138,4 +138,16 @@ func TestRepairsHaveBounds(t *testing.T) {
 	f("not too old", schema.Preaggregated, 0, 35*24-6-13, 1)
 	f("raw", schema.Raw, 0, 10, 0)
 	f("usage records", schema.UsageRecord, 0, 10, 1)
+
+	// Of a long period, what is too old takes no part.
+	slots := reported(0)
+	for i := range 2 * repairsMax {
+		one := slots[0]
+		one.Slot.Start = now.Add(time.Duration(i-2*repairsMax) * time.Hour)
+		slots = append(slots, one)
+	}
+	l := &look{asking: asking{Reporter: &Reporter{cfg: Config{Mode: schema.UsageRecord}}}, now: now}
+	if got, _ := l.repair(slots[1:], schema.Comparison{}); got != 35*24-6-12 {
+		t.Errorf("of a long period %d repaired, want all that are told for 35 days", got)
+	}
 }

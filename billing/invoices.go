@@ -39,7 +39,7 @@ func (p *invoices) customer(ctx context.Context, customer string, since time.Tim
 	}
 	p.asked[customer] = true
 	var all []Invoice
-	err := p.ask(ctx, func() (err error) {
+	err := p.ask(ctx, askInvoices, func() (err error) {
 		all, err = p.cfg.Stripe.Invoices(ctx, customer, since)
 		return err
 	})
@@ -49,7 +49,7 @@ func (p *invoices) customer(ctx context.Context, customer string, since time.Tim
 	if err == nil || !ofStripe(err) {
 		return err
 	}
-	if !errors.Is(err, errAway) {
+	if !errors.Is(err, errAway) && !errors.Is(err, errDenied) {
 		p.cfg.Logger.Warn("a customer's invoices could not be looked at",
 			"customer", customer, "error", err)
 	}

@@ -94,7 +94,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		compared: counters("compared_total", "result",
 			"Ranges and slots whose units were compared with Stripe's, or could not be."),
 		difference: gauge("difference_units",
-			"Units by which Stripe's sums differed in the last reconciliation, either way."),
+			"Units by which Stripe's sums differed when each meter was last compared, by any node."),
 		lastLook: gauge("last_reconciled_timestamp_seconds",
 			"When what Stripe has was last compared."),
 	}
@@ -139,14 +139,21 @@ func (m *metrics) ended(run schema.ReportRun) {
 	}
 }
 
-// reconciled shows what a reconciliation found: units that differ, and how many comparisons were
-// equal, differed, and could not be made.
-func (m *metrics) reconciled(at time.Time, difference uint64, equal, differ, skipped int) {
-	m.difference.Set(float64(difference))
+// reconciled counts what a reconciliation found: how many comparisons were equal, differed, and
+// could not be made.
+func (m *metrics) reconciled(at time.Time, equal, differ, skipped int) {
 	m.lastLook.Set(float64(at.Unix()))
 	m.compared.WithLabelValues("equal").Add(float64(equal))
 	m.compared.WithLabelValues("differs").Add(float64(differ))
 	m.compared.WithLabelValues("skipped").Add(float64(skipped))
+}
+
+// differs shows what the newest comparisons of all instances came to.
+func (m *metrics) differs(d queries.Differences) {
+	m.difference.Set(float64(d.Units))
+	if !d.Newest.IsZero() {
+		m.lastLook.Set(float64(d.Newest.Unix()))
+	}
 }
 
 // learned counts periods that no webhook told of.

@@ -43,6 +43,7 @@ const (
 	noticesAtOnce = 200                // that are read from the database
 	noticesMax    = 2000               // that are looked at
 	giveUpAfter   = 7 * 24 * time.Hour // a notice that could not be dealt with for so long never will
+	refusedAfter  = time.Hour          // one that asks for what Stripe says is not there: it may be late
 )
 
 // notices is one pass over what Stripe sent.
@@ -94,8 +95,8 @@ func (p *notices) settle(ctx context.Context, w schema.Webhook) (bool, error) {
 	case err == nil:
 	case !ofStripe(err):
 		return false, err
-	case p.now().Sub(w.ReceivedAt) < giveUpAfter:
-		if !errors.Is(err, errAway) {
+	case p.now().Sub(w.ReceivedAt) < patience(err):
+		if !errors.Is(err, errAway) && !errors.Is(err, errDenied) {
 			p.cfg.Logger.Warn("a notice of Stripe's could not be dealt with yet",
 				"event", w.ID, "type", w.Type, "error", err)
 		}
@@ -112,6 +113,14 @@ func (p *notices) settle(ctx context.Context, w schema.Webhook) (bool, error) {
 	}
 	p.metrics.notices.WithLabelValues("dealt").Inc()
 	return true, p.step(stepDealt)
+}
+
+// patience returns how old a notice may get that cannot be dealt with.
+func patience(err error) time.Duration {
+	if refusedQuestion(err) {
+		return refusedAfter
+	}
+	return giveUpAfter
 }
 
 // deal does what a notice calls for and says what that was. An error that is of Stripe's means
@@ -167,7 +176,7 @@ func (p *notices) periods(
 		return nil, "its customer is no organization's", nil
 	}
 	if invoice.More {
-		if err := p.ask(ctx, func() (err error) {
+		if err := p.ask(ctx, askInvoices, func() (err error) {
 			invoice.Lines, err = p.cfg.Stripe.Lines(ctx, invoice.ID)
 			return err
 		}); err != nil {
@@ -202,13 +211,10 @@ func (p *notices) periods(
 // problems has every revision told again that Stripe says does not count.
 func (p *notices) problems(ctx context.Context, w schema.Webhook) (string, error) {
 	var problems []MeterProblem
-	err := p.ask(ctx, func() (err error) {
+	err := p.ask(ctx, askEvents, func() (err error) {
 		problems, err = p.cfg.Stripe.Problems(ctx, w.ID)
 		return err
 	})
-	if refusedQuestion(err) {
-		return "cannot be read: " + err.Error(), nil
-	}
 	if err != nil {
 		return "", err
 	}
@@ -310,7 +316,7 @@ func (p *notices) askMeterIDs(
 			if ids[m.Meter] != "" {
 				continue
 			}
-			err := p.ask(ctx, func() (err error) {
+			err := p.ask(ctx, askMeters, func() (err error) {
 				ids[m.Meter], err = p.cfg.Stripe.MeterID(ctx, m.Meter)
 				return err
 			})

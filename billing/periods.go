@@ -81,7 +81,8 @@ func periodsOf(p periodsParams) (periods []schema.StripePeriod, foreign, early i
 			foreign++
 			continue
 		}
-		if line.End.After(made.Add(periodLead)) || !line.Start.Before(line.End) {
+		if line.End.After(made.Add(periodLead)) || !line.Start.Before(line.End) ||
+			line.Start.Unix() <= 0 { // not told: the database's 1970 would have it close everything
 			early++
 			continue
 		}

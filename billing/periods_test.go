@@ -48,6 +48,9 @@ func TestLinesOfAMeterAddUp(t *testing.T) {
 			line("mtr_2", "si_other", november, december, -2),
 			// What an invoice says of the period that has only begun closes nothing.
 			line("mtr_2", "si_other", december, january, 0),
+			// One of no known start was written as one from 1970 on, seen before.
+			line("mtr_2", "si_other", time.Time{}, december, 0),
+			line("mtr_2", "si_other", time.Unix(-5, 0), december, 0),
 		}},
 	}
 	got, foreign, early := periodsOf(p)
@@ -55,7 +58,7 @@ func TestLinesOfAMeterAddUp(t *testing.T) {
 		period("rest", "in_1", november, december, true, 37),
 		period("tokens", "in_1", november, december, true, 3),
 	}
-	if diff := cmp.Diff(want, got); diff != "" || foreign != 1 || early != 1 {
+	if diff := cmp.Diff(want, got); diff != "" || foreign != 1 || early != 3 {
 		t.Errorf("foreign %d, early %d, periods (-want +got):\n%s", foreign, early, diff)
 	}
 
@@ -70,7 +73,7 @@ func TestLinesOfAMeterAddUp(t *testing.T) {
 
 	p.At = january // heard of when all is over: what counts is when it was made
 	p.Invoice.Created = december
-	if got, _, early := periodsOf(p); len(got) != 2 || early != 1 {
+	if got, _, early := periodsOf(p); len(got) != 2 || early != 3 {
 		t.Errorf("heard of late: early %d, periods %v", early, got)
 	}
 }

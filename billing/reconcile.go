@@ -24,6 +24,13 @@ const (
 	repairsMax   = 1000 // slots that one reconciliation has told again
 	questionsMax = 5000 // that it asks Stripe: of each paid invoice, Stripe grants hundreds a month
 	recordsSince = 400 * 24 * time.Hour
+
+	// hoursAlone is how many of a range's last hours are compared one by one, though their sum may
+	// be equal: what one has too much would hide what another lacks. They are one page of Stripe's.
+	hoursAlone = 96
+
+	// differsFor is how long a difference is shown of a meter that is not compared any more.
+	differsFor = 2 * day
 )
 
 // Reconcile learns what Stripe has invoiced, holds what it says it has against what it was told,
@@ -74,6 +81,7 @@ func (r *Reporter) Reconcile(ctx context.Context) (all []schema.Comparison, err 
 	})
 	l.tell()
 	l.invoices.tell()
+	r.showDifferences(ctx)
 	return l.all, nil
 }
 
@@ -164,7 +172,7 @@ func (l *look) keep(ctx context.Context, all []schema.Comparison) error {
 func (l *look) summed(ctx context.Context, organization uuid.UUID, t account) error {
 	id := l.meters[t.meter].StripeID
 	if id == "" {
-		if err := l.question(ctx, func() (err error) {
+		if err := l.question(ctx, askMeters, func() (err error) {
 			id, err = l.cfg.Stripe.MeterID(ctx, t.meter)
 			return err
 		}); err != nil {
@@ -182,14 +190,25 @@ func (l *look) summed(ctx context.Context, organization uuid.UUID, t account) er
 	return nil
 }
 
-// whole compares a span's sum, and by days and hours when it differs.
+// whole compares a span's sum and its last hours, and all of it by days and hours when the sum
+// differs.
 func (l *look) whole(ctx context.Context, of sums, s stretch) error {
-	units, err := of.ask(ctx, s, Whole)
+	last := stretch{latestOf(s.from, s.to.Add(-hoursAlone*time.Hour)), s.to}
+	before := stretch{s.from, last.from}
+	hours, err := of.ask(ctx, last, ByHour)
 	if err != nil {
 		return err
 	}
-	found := of.compare(s, units.sum())
-	if found.Difference() == 0 {
+	units := hours.sum()
+	if before.from.Before(before.to) {
+		rest, err := of.ask(ctx, before, Whole)
+		if err != nil {
+			return err
+		}
+		units += rest.sum()
+	}
+	found := of.compare(s, units)
+	if found.Difference() == 0 && !of.differ(last, hours) {
 		l.all = append(l.all, found)
 		return nil
 	}
@@ -201,14 +220,19 @@ func (l *look) whole(ctx context.Context, of sums, s stretch) error {
 		l.skip(of.organization, of.account, s, "Stripe was told more while it was asked: look again")
 		return nil
 	}
-	at, before := len(l.all), l.repairs
+	at, repaired := len(l.all), l.repairs
 	l.all = append(l.all, found)
-	err = of.days(ctx, s)
+	if found.Difference() == 0 {
+		of.byHour(last, hours, false)
+		return nil
+	}
+	err = of.days(ctx, before)
+	of.byHour(last, hours, true)
 	if err != nil && ofStripe(err) {
 		l.all[at].Detail = "where it differs could not be asked: " + err.Error()
 		err = nil
 	}
-	l.all[at].Repaired = uint32(l.repairs - before) //nolint:gosec // at most repairsMax
+	l.all[at].Repaired = uint32(l.repairs - repaired) //nolint:gosec // at most repairsMax
 	return err
 }
 
@@ -235,7 +259,7 @@ func (l *look) unchanged(ctx context.Context, of sums, s stretch) (bool, error) 
 // on: all of it, for Stripe tells of no part.
 func (l *look) recorded(ctx context.Context, organization uuid.UUID, t account) error {
 	var periods []Bucket
-	if err := l.question(ctx, func() (err error) {
+	if err := l.question(ctx, askSums, func() (err error) {
 		periods, err = l.cfg.Stripe.Records(ctx, t.item)
 		return err
 	}); err != nil {
@@ -248,6 +272,9 @@ func (l *look) recorded(ctx context.Context, organization uuid.UUID, t account) 
 	s := stretch{periods[0].From, periods[0].To}
 	if s.to.IsZero() {
 		s.to = l.to.Truncate(time.Hour)
+	}
+	if s.from.IsZero() && len(periods) == 1 { // the first: all that was told is of it
+		s.from = t.slots[0].Slot.Start
 	}
 	of := sums{l, organization, t, ""}
 	slots := of.within(s)
@@ -280,21 +307,20 @@ func (l *look) recorded(ctx context.Context, organization uuid.UUID, t account) 
 // repair has slots told again that Stripe has otherwise than it was told, all of them or none, and
 // says what is left to do.
 func (l *look) repair(slots []queries.Reported, c schema.Comparison) (uint32, string) {
+	oldest := l.now.Add(repairBefore - sendable)
+	young, _ := slices.BinarySearchFunc(slots, oldest, slotStarts)
+	told := slots[young:]
 	switch {
 	case l.cfg.Mode == schema.Raw:
 		return 0, "what is sent in mode raw adds up and is not sent again: correct it at Stripe"
 	case len(slots) == 0:
 		return 0, "Stripe was told nothing of this hour by Meterhouse: find out who else reports"
-	case l.repairs+len(slots) > repairsMax:
+	case len(told) == 0:
+		return 0, "too old to be told again: correct it at Stripe"
+	case l.repairs+len(told) > repairsMax:
 		return 0, "told again by a later reconciliation: this one has repaired enough"
 	}
-	oldest := l.now.Add(repairBefore - sendable)
-	var repaired uint32
-	for _, s := range slots {
-		if s.Slot.Start.Before(oldest) {
-			continue
-		}
-		repaired++
+	for _, s := range told {
 		l.outcomes = append(l.outcomes, schema.Outcome{
 			Slot: s.Slot, Revision: s.Latest, Verdict: schema.Differs,
 			At: l.now, Writer: l.cfg.Writer,
@@ -302,22 +328,19 @@ func (l *look) repair(slots []queries.Reported, c schema.Comparison) (uint32, st
 				c.Stripe, c.Reported, c.From.Format(slotMinute), c.To.Format(slotMinute)),
 		})
 	}
-	l.repairs += int(repaired)
-	if repaired == 0 {
-		return 0, "too old to be told again: correct it at Stripe"
-	}
-	return repaired, "told again by one of the next passes"
+	l.repairs += len(told)
+	return uint32(len(told)), "told again by one of the next passes" //nolint:gosec // repairsMax
 }
 
 const slotMinute = "2006-01-02T15:04"
 
 // question asks Stripe, as often as one reconciliation may.
-func (l *look) question(ctx context.Context, call func() error) error {
+func (l *look) question(ctx context.Context, what question, call func() error) error {
 	if l.questions >= questionsMax {
 		return errEnough
 	}
 	l.questions++
-	return l.ask(ctx, call)
+	return l.ask(ctx, what, call)
 }
 
 // skip notes that something was not compared.
@@ -334,7 +357,7 @@ func (l *look) skip(organization uuid.UUID, t account, s stretch, why string) {
 // tell shows what was found to who watches.
 func (l *look) tell() {
 	s := summarize(l.all)
-	l.metrics.reconciled(l.now, s.units, s.equal, s.differ, s.skipped)
+	l.metrics.reconciled(l.now, s.equal, s.differ, s.skipped)
 	log := l.cfg.Logger.Info
 	if s.differ > 0 || s.skipped > 0 {
 		log = l.cfg.Logger.Warn

@@ -1,8 +1,11 @@
 package billing_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +59,8 @@ func (d *desk) holds(hour int, want int64) {
 }
 
 // TestWhatStripeLostIsToldAgain: an hour that Stripe lost, one of which it has too much, and one of
-// somebody else's are found by day and hour, and the first two told again.
+// somebody else's are found by day and hour, and the first two told again. So are two hours that make
+// up for each other; compared by their sum alone nothing differs, seen before.
 func TestWhatStripeLostIsToldAgain(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{SummaryLag: time.Hour})
@@ -73,30 +77,42 @@ func TestWhatStripeLostIsToldAgain(t *testing.T) {
 		t.Errorf("%d calls for one customer and meter, want 3: invoices, its id and a sum", calls)
 	}
 
+	d.stripe.Tamper("cus_acme", costMeter, at(4), 60)
+	d.stripe.Tamper("cus_acme", costMeter, at(26), 140)
+	d.finds(1,
+		"whole 2T04-2T05 told 100 has 60 again 1",
+		"whole 3T02-3T03 told 100 has 140 again 1")
+	d.clock.Advance(61 * time.Minute)
+	d.run()
+	d.holds(4, 100)
+	d.holds(26, 100)
+
+	d.clock.Set(at(155))
 	d.stripe.Tamper("cus_acme", costMeter, at(4), 0)
 	d.stripe.Tamper("cus_acme", costMeter, at(26), 107)
 	d.stripe.Tamper("cus_acme", costMeter, at(51), 9)
 	d.finds(0,
-		"whole 2T03-4T05 told 500 has 416 again 2",
+		"whole 2T03-8T09 told 500 has 416 again 2",
 		"part 2T04-2T05 told 100 has 0 again 1",
 		"part 3T00-4T00 told 200 has 207 again 1",
 		"part 3T02-3T03 told 100 has 107 again 1",
 		"part 4T03-4T04 told 0 has 9 again 0")
 	d.clock.Advance(time.Minute)
-	d.run() // a slot that differs rests for an hour
+	d.run() // a slot that differs for the second time rests for two hours
 	d.holds(4, 0)
-	d.clock.Advance(time.Hour)
+	d.clock.Advance(2 * time.Hour)
 	d.run()
 	d.holds(4, 100)
 	d.holds(26, 100)
 	d.clock.Advance(3 * time.Hour)
 	d.finds(0,
-		"whole 2T03-4T09 told 500 has 509 again 0",
+		"whole 2T03-8T14 told 500 has 509 again 0",
 		"part 4T03-4T04 told 0 has 9 again 0")
 
 	stored := d.db.Strings("SELECT concat(toString(count()), ' ', " +
-		"toString(countIf(reported_units != stripe_units)), ' ', toString(sum(repaired))) FROM stripe_comparisons WHERE to_time - from_time = 3600")
-	if len(stored) != 1 || stored[0] != "10 4 2" {
+		"toString(countIf(reported_units != stripe_units)), ' ', toString(sum(repaired)), ' ', " +
+		"toString(countIf(part))) FROM stripe_comparisons WHERE to_time - from_time = 3600")
+	if len(stored) != 1 || stored[0] != "12 6 4 10" {
 		t.Errorf("hours that are kept: %q", stored)
 	}
 }
@@ -146,6 +162,45 @@ func TestRecordsAreComparedByPeriod(t *testing.T) {
 	d.clock.Advance(61 * time.Minute)
 	d.run()
 	recorded(150)
+}
+
+// untold has Stripe say nothing of when usage records' periods begin and end, as its documentation
+// shows the one that goes on.
+type untold struct{}
+
+func (untold) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || !strings.HasSuffix(r.URL.Path, "/usage_record_summaries") {
+		return answer, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	body = regexp.MustCompile(`"(start|end)":\d+`).ReplaceAll(body, []byte(`"$1":null`))
+	answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return answer, err
+}
+
+// TestFirstPeriodOfRecords: of an item's first period Stripe need not tell when it began, and hours
+// that are too old to be told again keep no others from it. Where the period's start was needed
+// nothing was compared, and where all its hours counted for the bound none was told again: seen
+// before.
+func TestFirstPeriodOfRecords(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, schema.UsageRecord, billingtest.Options{})
+	client, err := billing.NewClient(billing.ClientConfig{
+		Key: "sk_test_desk", Base: d.stripe.URL, Now: d.clock.Now, Transport: untold{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.reporter = d.newReporter(schema.UsageRecord, client)
+	d.uses(acme, 3, 100)
+	d.clock.Set(at(6))
+	d.run()
+	d.clock.Set(at(7))
+	d.finds(1)
+	d.stripe.TamperRecord("si_cost", at(3), 40)
+	d.finds(0, "whole 2T03-2T08 told 100 has 40 again 1")
 }
 
 // TestOneBadCustomerHidesNobody: what cannot be compared is said, and the others are. Where an error

@@ -122,12 +122,18 @@ func (p *pass) waits(ctx context.Context) (bool, error) {
 		if inRow = inRow && away; inRow {
 			p.limited++
 		}
-		if run.NotBefore.After(p.run.StartedAt) && run.NotBefore.After(p.run.NotBefore) {
+		if waitsUntil(run, p.run.StartedAt) && run.NotBefore.After(p.run.NotBefore) {
 			p.run.End, p.run.NotBefore = run.End, run.NotBefore
 			p.run.Detail = "waiting until " + run.NotBefore.UTC().Format(time.RFC3339)
 		}
 	}
 	return !p.run.NotBefore.IsZero(), nil
+}
+
+// waitsUntil reports whether a pass of before has others wait now. One that would for longer than
+// any does had a clock that was wrong.
+func waitsUntil(run schema.ReportRun, now time.Time) bool {
+	return run.NotBefore.After(now) && run.NotBefore.Sub(now) < 2*askedMax
 }
 
 // work does what there is to do. That a notice or a carry could not be dealt with keeps no slot
@@ -252,7 +258,11 @@ func (r *Reporter) targets(ctx context.Context) (targets, error) {
 	if err != nil {
 		return nil, err
 	}
-	return targetsOf(organizations, meters), nil
+	retired, err := r.cfg.Queries.RetiredOrganizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return targetsOf(organizations, retired, meters), nil
 }
 
 // freeze writes a batch of intents under a number that was free when it was seen. Whether it was
@@ -436,5 +446,20 @@ func (r *Reporter) showBacklog(ctx context.Context) {
 	}
 	if _, err := r.backlog(ctx); err != nil && ctx.Err() == nil {
 		r.cfg.Logger.Warn("how far the reports are is not known", "error", err)
+	}
+	r.showDifferences(ctx)
+}
+
+// showDifferences sets the gauge of what differs at Stripe by what any instance found last: this one
+// may have been started since, or not be the one that compares.
+func (r *Reporter) showDifferences(ctx context.Context) {
+	if r.cfg.Metrics == nil {
+		return
+	}
+	d, err := r.cfg.Queries.Differences(ctx, r.now().Add(-differsFor))
+	if err == nil {
+		r.metrics.differs(d)
+	} else if ctx.Err() == nil {
+		r.cfg.Logger.Warn("what differs at Stripe is not known", "error", err)
 	}
 }

@@ -445,7 +445,7 @@ func (c *Client) summaries(ctx context.Context, p SummaryParams) ([]Bucket, erro
 }
 
 // Records returns what Stripe has of a subscription item's usage records by billing period, the
-// newest first. The ends of the one that goes on may be zero.
+// newest first. The end of the one that goes on may be zero, and its start when there is no other.
 func (c *Client) Records(ctx context.Context, item string) ([]Bucket, error) {
 	path := "/v1/subscription_items/" + url.PathEscape(item) + "/usage_record_summaries"
 	summaries, err := list[usageSummary](ctx, c, path, map[string]string{})
@@ -459,6 +459,9 @@ func (c *Client) Records(ctx context.Context, item string) ([]Bucket, error) {
 			return nil, c.unreadable(path, fmt.Errorf("total_usage %q %w", s.Total, err))
 		}
 		out[i] = Bucket{instant(s.Period.Start), instant(s.Period.End), units}
+		if i > 0 && out[i-1].From.IsZero() {
+			out[i-1].From = out[i].To
+		}
 	}
 	return out, nil
 }

@@ -357,7 +357,8 @@ func TestRecordsOfPeriods(t *testing.T) {
 	c := newClient(t, rec.ServeHTTP)
 	got, err := c.Records(t.Context(), "si_1")
 	want := []Bucket{
-		{Units: 7}, {time.Unix(3600, 0).UTC(), time.Unix(7200, 0).UTC(), 5},
+		{From: time.Unix(7200, 0).UTC(), Units: 7},
+		{time.Unix(3600, 0).UTC(), time.Unix(7200, 0).UTC(), 5},
 	}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v %s", err, d)

@@ -10,7 +10,8 @@ SELECT
     stripe_units,
     repaired,
     at,
-    run
+    run,
+    part
 FROM stripe_comparisons
 WHERE (organization_id = {organization:UUID}
            OR {organization:UUID} = toUUID('00000000-0000-0000-0000-000000000000'))

@@ -163,6 +163,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 			Mode: schema.Preaggregated, From: from, Sealed: to, Now: to,
 		}),
 		asked(comparisons, ComparisonsParams{Organization: id, From: from, To: to, Limit: 100}),
+		asked(differences, from),
 		asked(estimateUsage, EstimateParams{Organization: id, From: from, To: to, Recent: from}),
 		asked(dueCarries, DueParams{
 			Organization: id, Mode: schema.Raw, From: from, Oldest: to, Carried: to, Limit: 100,

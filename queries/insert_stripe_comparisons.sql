@@ -10,5 +10,6 @@ INSERT INTO stripe_comparisons
     stripe_units,
     repaired,
     at,
-    run
+    run,
+    part
 )

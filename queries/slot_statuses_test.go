@@ -144,7 +144,7 @@ func TestComparisonsComeBack(t *testing.T) {
 		Reported: 6, Stripe: -5, Repaired: 1, At: l.now, Run: named("run"),
 	}
 	two := one
-	two.Organization, two.At = named("o2"), l.now.Add(time.Second)
+	two.Organization, two.At, two.Part = named("o2"), l.now.Add(time.Second), true
 	if err := l.q.InsertComparisons(t.Context(), []schema.Comparison{one, two}); err != nil {
 		t.Fatal(err)
 	}
@@ -160,4 +160,30 @@ func TestComparisonsComeBack(t *testing.T) {
 	f(queries.ComparisonsParams{From: l.now, To: to}, two, one)
 	f(queries.ComparisonsParams{Organization: named("o1"), From: l.now, To: to}, one)
 	f(queries.ComparisonsParams{From: l.now, To: two.At}, one)
+	l.differs()
+}
+
+// differs holds what differs against comparisons: the newest of each meter counts, whoever made it,
+// once, and what is missing does not make up for what is too much.
+func (l *ledger) differs() {
+	l.t.Helper()
+	o3, at := named("o3"), l.now.Add(time.Hour)
+	if err := l.q.InsertComparisons(l.t.Context(), []schema.Comparison{
+		{Organization: o3, Meter: "usage", Stripe: 900, At: at},
+		{Organization: o3, Meter: "usage", Stripe: 5, At: at.Add(time.Minute)},
+		{Organization: o3, Meter: "usage", Stripe: 5, Part: true, At: at.Add(time.Minute)},
+		{Organization: o3, Meter: "usage", Reported: 7, At: at.Add(time.Minute)},
+		{Organization: o3, Meter: "tokens", Reported: 3, Stripe: 3, At: at},
+	}); err != nil {
+		l.t.Fatal(err)
+	}
+	f := func(from time.Time, want queries.Differences) {
+		l.t.Helper()
+		if got, err := l.q.Differences(l.t.Context(), from); got != want || err != nil {
+			l.t.Errorf("since %v: %+v %v, want %+v", from, got, err, want)
+		}
+	}
+	f(l.now, queries.Differences{Units: 11 + 5 + 7, Newest: at.Add(time.Minute)})
+	f(at, queries.Differences{Units: 5 + 7, Newest: at.Add(time.Minute)})
+	f(at.Add(time.Hour), queries.Differences{})
 }

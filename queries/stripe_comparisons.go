@@ -27,7 +27,7 @@ var comparisons = ask("comparisons",
 	func(c *schema.Comparison) []any {
 		return []any{
 			&c.Organization, &c.Meter, &c.From, &c.To, &c.Ledger, &c.Reported, &c.Stripe,
-			&c.Repaired, &c.At, &c.Run,
+			&c.Repaired, &c.At, &c.Run, &c.Part,
 		}
 	})
 
@@ -47,10 +47,11 @@ func (q *Queries) InsertComparisons(ctx context.Context, all []schema.Comparison
 		{Name: "repaired", Type: "UInt32"},
 		{Name: "at", Type: "DateTime64(6, 'UTC')"},
 		{Name: "run", Type: "UUID"},
+		{Name: "part", Type: "Bool"},
 	}, rowsFor(all, func(c schema.Comparison) []any {
 		return []any{
 			c.Organization, c.Meter, c.From.UTC(), c.To.UTC(), c.Ledger, c.Reported, c.Stripe,
-			c.Repaired, c.At.UTC(), c.Run,
+			c.Repaired, c.At.UTC(), c.Run, c.Part,
 		}
 	}))
 }

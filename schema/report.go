@@ -233,8 +233,9 @@ type Comparison struct {
 	At           time.Time
 	Run          uuid.UUID
 
+	Part bool // a day or an hour of the one before it that is none
+
 	// Of the answer only: these are not kept.
-	Part    bool   // a day or an hour of the one before it that is none
 	Skipped bool   // nothing was compared: Detail says why
 	Detail  string // what a difference calls for
 }

@@ -1515,3 +1515,6 @@ LEFT ANY JOIN
 ) AS a ON a.organization_id = u.organization_id AND a.usage_type = u.usage_type AND a.model = u.model
 WHERE u.chargeable
   AND u.hour >= a.since
+
+ALTER TABLE stripe_comparisons
+    ADD COLUMN IF NOT EXISTS part Bool COMMENT 'of a longer range' AFTER run

@@ -1238,7 +1238,8 @@ CREATE TABLE stripe_comparisons
     `stripe_units` Int64 COMMENT 'that Stripe says it has',
     `repaired` UInt32 COMMENT 'slots that will be sent again because of it',
     `at` DateTime64(6, 'UTC'),
-    `run` UUID
+    `run` UUID,
+    `part` Bool COMMENT 'of a longer range'
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(at)

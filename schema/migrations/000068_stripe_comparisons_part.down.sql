@@ -1,0 +1,1 @@
+ALTER TABLE stripe_comparisons DROP COLUMN IF EXISTS part
