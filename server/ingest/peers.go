@@ -53,13 +53,20 @@ type peers struct {
 	learned time.Time     // likewise: what the others had said by then is learned
 	doubled []queries.NodeKey
 
+	relearned bool // keys were lost and are known again; nobody has asked since
+
+	unsaid map[uuid.UUID]unsaid // the learner's: by silent node, what it did not live to say
+
 	standing chan queries.Standing // capacity 1: the newest, for the learner
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
 }
 
 func newPeers(in *Ingest) *peers {
-	return &peers{in: in, db: in.cfg.Peers, standing: make(chan queries.Standing, 1)}
+	return &peers{
+		in: in, db: in.cfg.Peers, standing: make(chan queries.Standing, 1),
+		unsaid: make(map[uuid.UUID]unsaid),
+	}
 }
 
 // start shuts the gate until the node has said that it is there, learns what it can of what the

@@ -42,20 +42,29 @@ func (p *peers) learner(ctx context.Context) {
 }
 
 // learn makes the keys known that the nodes said to have stored. Where keys of this node were lost,
-// its own log's are learned as well. The others' words are as old as the oldest of those who run:
-// what they stored since will be learned next time.
+// its own log's are learned as well. The others' words are as old as the oldest of those who may
+// run: what they stored since will be learned next time.
 func (p *peers) learn(ctx context.Context, s queries.Standing) error {
 	loss, asOf := p.in.keys.Lost(), s.Now
 	progress := learning{began: p.in.cfg.Now(), said: p.in.cfg.Now(), again: loss > 0}
+	if loss > 0 {
+		clear(p.unsaid)
+	}
 	for _, n := range s.Nodes {
-		if n.ID == p.in.Node() {
-			if loss == 0 {
-				continue
-			}
-		} else if n.Live(s.Now) && n.SaidAt.Before(asOf) {
+		own, silent := n.ID == p.in.Node(), p.silent(n, s.Now)
+		switch {
+		case own && loss == 0:
+			continue
+		case own:
+			n.Stored = max(n.Stored, p.state().Stored)
+		case !n.Stopped && !silent && n.SaidAt.Before(asOf):
 			asOf = n.SaidAt
 		}
-		if err := p.learnNode(ctx, n, &progress); err != nil {
+		err := p.learnNode(ctx, n, &progress)
+		if err == nil && silent && !own {
+			err = p.learnUnsaid(ctx, n, &progress)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -65,7 +74,7 @@ func (p *peers) learn(ctx context.Context, s queries.Standing) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.learned = asOf
+	p.learned, p.relearned = asOf, p.relearned || loss > 0
 	return nil
 }
 
@@ -84,17 +93,9 @@ func (p *peers) learnNode(ctx context.Context, n queries.Node, progress *learnin
 		if after >= n.Stored {
 			return nil
 		}
-		p.mu.Lock()
-		waiting := len(p.doubled)
-		p.mu.Unlock()
-		if waiting >= doubledMax {
-			return errUnswept
-		}
-		page, cancel := context.WithTimeout(ctx, pageTimeout)
-		rows, err := p.db.NodeKeys(page, queries.NodeKeysParams{
+		rows, err := p.page(ctx, queries.NodeKeysParams{
 			Node: n.ID, After: after, To: n.Stored, Limit: keysPageMax,
 		})
-		cancel()
 		if err != nil {
 			return err
 		}
@@ -112,7 +113,22 @@ func (p *peers) learnNode(ctx context.Context, n queries.Node, progress *learnin
 	}
 }
 
-// take gives a page to the store, a day at a time, because what is learned together is forgotten
+// page reads keys of a node, unless too many events wait to be swept.
+func (p *peers) page(
+	ctx context.Context, of queries.NodeKeysParams,
+) ([]queries.NodeKey, error) {
+	p.mu.Lock()
+	waiting := len(p.doubled)
+	p.mu.Unlock()
+	if waiting >= doubledMax {
+		return nil, errUnswept
+	}
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	return p.db.NodeKeys(ctx, of)
+}
+
+// take gives a page to the store, a minute at a time, because what is learned together is forgotten
 // together, and keeps those that were known before for the sweep. Of what is learned again nearly all
 // is known: then the search of the whole window, which does not need to be told, finds the copies.
 func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey, again bool) {
@@ -131,14 +147,14 @@ func (p *peers) take(node uuid.UUID, upTo uint64, rows []queries.NodeKey, again 
 		p.mu.Unlock()
 		ids, kept, newest = ids[:0], kept[:0], time.Time{}
 	}
-	const day = 24 * time.Hour
 	last := uint64(0)
 	for _, row := range rows {
 		if !row.IngestTime.After(oldest) {
 			continue
 		}
-		if len(ids) > 0 && !row.IngestTime.Truncate(day).Equal(newest.Truncate(day)) {
-			learn(last)
+		if len(ids) > 0 &&
+			!row.IngestTime.Truncate(time.Minute).Equal(newest.Truncate(time.Minute)) {
+			learn(min(last, upTo))
 		}
 		ids, kept = append(ids, row.Event), append(kept, row)
 		if row.IngestTime.After(newest) {
@@ -158,6 +174,17 @@ func (in *Ingest) Doubled() (events []queries.NodeKey, asOf time.Time) {
 	defer p.mu.Unlock()
 	events, p.doubled = p.doubled, nil
 	return events, p.learned
+}
+
+// Relearned reports, once, that keys were lost and are known again: which events were accepted anew
+// meanwhile Doubled does not tell.
+func (in *Ingest) Relearned() bool {
+	p := in.peers
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	relearned := p.relearned
+	p.relearned = false
+	return relearned
 }
 
 // Swept says that what Doubled returned with asOf is swept.
