@@ -207,6 +207,7 @@ type untold struct{ swept func() }
 
 func (untold) Doubled() ([]queries.NodeKey, time.Time) { return nil, time.Time{} }
 func (u untold) Swept(time.Time)                       { u.swept() }
+func (untold) Relearned() bool                         { return false }
 func (untold) Eldest() bool                            { return false }
 
 // TestEachNodeSearchesAtItsStart: what a node knew of doubled events before it stopped is gone, and
