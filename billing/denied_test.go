@@ -33,9 +33,9 @@ func (k *keyless) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// TestWhatAKeyMayNotAskKeepsNothingElse from being dealt with: a key that may not read events has invoices dealt
-// with that are asked for their lines. Where 403 ended all questions of a pass, as 401 does, both
-// stayed open behind two thin events: seen before.
+// TestWhatAKeyMayNotAskKeepsNothingElse from being dealt with: a key that may not read events has
+// invoices dealt with that are asked for their lines. Where 403 ended all questions of a pass, as 401
+// does, both stayed open behind two thin events: seen before.
 func TestWhatAKeyMayNotAskKeepsNothingElse(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{

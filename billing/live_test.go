@@ -179,6 +179,7 @@ func (s *sandbox) ask() {
 	s.askReplaced()
 	s.askAdded()
 	s.askRefused()
+	s.askAgain()
 	s.askRecords(product)
 	if subscription != "" {
 		s.askPreview(subscription)
@@ -320,6 +321,39 @@ func (s *sandbox) askRefused() {
 	s.send("in 10 minutes", d)
 	s.send("fifteen digits", s.event("_raw", "x6", 0, schema.SlotUnitsMax))
 	s.send("fifteen digits back", s.event("_raw", "x7", 0, -schema.SlotUnitsMax))
+	s.post("sixteen digits", map[string]string{"value": "1000000000000001"})
+	s.post("a value that is not whole", map[string]string{"value": "1.5"})
+	s.post("a value that is no number", map[string]string{"value": "some"})
+	s.post("no value", map[string]string{"other": "1"})
+}
+
+// post sends a meter event whose payload the client itself would not make.
+func (s *sandbox) post(question string, payload map[string]string) {
+	d := s.event("_raw", strings.ReplaceAll(question, " ", "_"), 0, 0)
+	form := map[string]string{
+		"event_name": d.Slot.Meter, "identifier": d.Identifier,
+		"timestamp":                   strconv.FormatInt(d.Time.Unix(), 10),
+		"payload[stripe_customer_id]": s.customer,
+	}
+	for name, value := range payload {
+		form["payload["+name+"]"] = value
+	}
+	answer := "taken"
+	if _, err := s.do(http.MethodPost, "/v1/billing/meter_events", form); err != nil {
+		answer = err.Error()
+	}
+	s.log(question, answer)
+}
+
+// askAgain asks how long identifiers are remembered: who runs this on several days is told.
+func (s *sandbox) askAgain() {
+	for days := range 4 {
+		d := s.event("_raw", "", 0, 1)
+		d.Identifier = "meterhouse_test_again_" +
+			s.c.cfg.Now().UTC().AddDate(0, 0, -days).Format("20060102")
+		s.send(fmt.Sprintf("the identifier of %d days ago (duplicate: it is remembered; accepted: "+
+			"it is not, or this was not run then)", days), d)
+	}
 }
 
 // askRecords asks whether usage records are still to be had, and how they replace each other.

@@ -43,7 +43,7 @@ const (
 	noticesAtOnce = 200                // that are read from the database
 	noticesMax    = 2000               // that are looked at
 	giveUpAfter   = 7 * 24 * time.Hour // a notice that could not be dealt with for so long never will
-	refusedAfter  = time.Hour          // one that asks for what Stripe says is not there: it may be late
+	refusedAfter  = time.Hour          // one that asks for what is not at Stripe, yet
 )
 
 // notices is one pass over what Stripe sent.

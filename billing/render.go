@@ -224,7 +224,7 @@ func (p *page) revisions() {
 		for _, o := range p.e.Outcomes {
 			if o.Revision == r.Revision {
 				rows = append(rows, []string{
-					moment(o.At), o.Verdict.String(), httpText(o.HTTPStatus), orNone(o.RequestID),
+					moment(o.At), o.Verdict.String(), httpText(o), orNone(o.RequestID),
 					orNone(o.Detail),
 				})
 			}
@@ -315,11 +315,15 @@ func orNone(s string) string {
 	return s
 }
 
-func httpText(status uint16) string {
-	if status == 0 {
+// httpText says what an attempt was answered, nothing of what is no attempt.
+func httpText(o schema.Outcome) string {
+	switch {
+	case o.HTTPStatus != 0:
+		return "HTTP " + strconv.Itoa(int(o.HTTPStatus))
+	case o.Verdict.Open():
 		return "no answer"
 	}
-	return "HTTP " + strconv.Itoa(int(status))
+	return orNone("")
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

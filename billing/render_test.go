@@ -212,3 +212,23 @@ func TestNumbersAreRoundedOnceForASlot(t *testing.T) {
 	f(schema.MicroUSD, "2000000000000000000000", 1_000_000_000_000_000_000,
 		"999999999999999", "999999999999999", "2")
 }
+
+// TestOnlyAttemptsHaveAnAnswer: what was learned later, or never sent, is not an answer that failed
+// to come. It was shown as one, seen before.
+func TestOnlyAttemptsHaveAnAnswer(t *testing.T) {
+	f := func(v schema.Verdict, status uint16, want string) {
+		t.Helper()
+		if got := httpText(schema.Outcome{Verdict: v, HTTPStatus: status}); got != want {
+			t.Errorf("%s, status %d: %q, want %q", v, status, got, want)
+		}
+	}
+	f(schema.Unknown, 0, "no answer")
+	f(schema.Unknown, 502, "HTTP 502")
+	f(schema.Accepted, 200, "HTTP 200")
+	f(schema.Rejected, 0, "-") // it was not sent
+	for _, v := range []schema.Verdict{
+		schema.Abandoned, schema.Settled, schema.Refused, schema.Differs,
+	} {
+		f(v, 0, "-")
+	}
+}
