@@ -35,15 +35,15 @@ func (h *told) Relearned() bool { return h.relearned.Swap(false) }
 func (h *told) Swept(time.Time) { h.swept.Add(1) }
 func (h *told) Eldest() bool    { return false }
 
-// sweeping starts a sweep whose clock is ahead, and which waits for a function where it waits for
-// what its node accepted.
+// sweeping starts a sweep whose clock stands still, so long ahead, until it is moved, and which waits
+// for a function where it waits for what its node accepted.
 func (n *node) sweeping(t *testing.T, ahead time.Duration, flush func()) (*told, *atomic.Int64) {
 	t.Helper()
 	h, clock := &told{doubled: make(chan []queries.NodeKey, 1)}, new(atomic.Int64)
-	clock.Store(int64(ahead))
+	began := time.Now().Add(ahead)
 	c := corrections.New(corrections.Config{
 		Queries: n.queries, Logger: slog.New(slog.DiscardHandler), Doubled: h,
-		Now:   func() time.Time { return time.Now().Add(time.Duration(clock.Load())) },
+		Now:   func() time.Time { return began.Add(time.Duration(clock.Load())) },
 		Flush: func(context.Context) error { flush(); return nil },
 	})
 	c.Start()

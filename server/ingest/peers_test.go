@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,12 +272,15 @@ func TestHoldWaitsForInserts(t *testing.T) {
 }
 
 // TestKeysAreLearnedBeforeTheStart starts a node beside one that accepted more than a page of keys
-// in more than the window, and then some.
+// in more than the window, and then some. With what is learned at once kept for as long as its newest
+// of the same day, the oldest were known for up to a day too long.
 func TestKeysAreLearnedBeforeTheStart(t *testing.T) {
 	const n = keysPageMax + 5_000 // minutes: 38 days
 	m := newMeeting()
 	m.accepts(other, "k", n)
-	in := mustOpen(t, peerConfig(t.TempDir(), &tap{}, m))
+	c, ahead := peerConfig(t.TempDir(), &tap{}, m), new(atomic.Int64)
+	c.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	in := mustOpen(t, c)
 	in.Start()
 	defer stop(t, in)
 	if m.pages != 2 {
@@ -312,6 +316,10 @@ func TestKeysAreLearnedBeforeTheStart(t *testing.T) {
 	}
 	if !in.Eldest() || in.peers.others() != 1 {
 		t.Error("the node is not the eldest of two")
+	}
+	ahead.Store(int64(time.Hour))
+	if got := duplicates(t, in, "k", n-window+1, n-window+51); got != 0 {
+		t.Errorf("%d of the oldest 50 keys are known an hour later", got)
 	}
 }
 
