@@ -201,10 +201,11 @@ func (c *committer) write(count uint64) error {
 // later: an error of the disk must not be mistaken for room on it.
 func (c *committer) heal() {
 	wait := newBackoff(100*time.Millisecond, 2*time.Second)
+	size := len(c.buf)
 	for {
 		err := c.ingest.log.reopen()
 		if err == nil {
-			err = c.probe()
+			err = c.probe(size)
 		}
 		if err == nil {
 			c.ingest.setBroken(nil)
@@ -217,9 +218,10 @@ func (c *committer) heal() {
 	}
 }
 
-// probe appends an entry of no events: a log that opens is not yet one that can be written.
-func (c *committer) probe() error {
-	c.buf = append(c.buf[:0], make([]byte, entryHeader)...)
+// probe appends an entry of no events, as large as that which failed: a log that opens is not yet
+// one that can be written, and a full disk takes a few bytes, but not the next writer's.
+func (c *committer) probe(size int) error {
+	c.buf = append(c.buf[:0], make([]byte, max(size, entryHeader))...)
 	sealEntry(c.buf, c.next, 0)
 	return c.write(0)
 }

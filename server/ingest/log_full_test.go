@@ -9,8 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
@@ -159,4 +162,78 @@ func TestFullDiskRefusesAndHeals(t *testing.T) {
 		f(operation, syscall.EROFS)
 	}
 	f("open", syscall.EACCES)
+}
+
+// nearlyFull is a disk on which there is room for little more at a time than an entry's header.
+type nearlyFull struct {
+	types.VFS
+	full atomic.Bool
+}
+
+type nearlyFullFile struct {
+	types.WritableFile
+	disk *nearlyFull
+}
+
+func (d *nearlyFull) Create(dir, name string, size uint64) (types.WritableFile, error) {
+	f, err := d.VFS.Create(dir, name, size)
+	if name == checkpointName {
+		return f, err
+	}
+	return nearlyFullFile{f, d}, err
+}
+
+func (d *nearlyFull) OpenWriter(dir, name string) (types.WritableFile, error) {
+	f, err := d.VFS.OpenWriter(dir, name)
+	if err != nil || name == checkpointName {
+		return f, err
+	}
+	return nearlyFullFile{f, d}, nil
+}
+
+func (f nearlyFullFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.disk.full.Load() && len(p) > 150 {
+		return 0, &os.PathError{Op: "write", Path: "wal", Err: syscall.ENOSPC}
+	}
+	return f.WritableFile.WriteAt(p, off)
+}
+
+// A disk that takes a few bytes is full all the same: the node is not ready for what it would refuse.
+// With a probe of a header only it calls itself ready, and refuses every writer, as long as the disk
+// is full.
+func TestNearlyFullDiskIsNotReady(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &nearlyFull{VFS: fs.New()}
+		store := &tap{}
+		c := testConfig(t.TempDir(), store)
+		c.disk = d
+		in := mustOpen(t, c)
+		in.Start()
+		record(t, in, event(""))
+		d.full.Store(true)
+		e := event("")
+		e.Model = strings.Repeat("m", 100)
+		if _, err := in.Record(context.Background(), []schema.Event{e}, false); err == nil {
+			t.Error("a full disk took an event")
+		}
+		for range 5 {
+			time.Sleep(time.Second)
+			if in.Ready() == nil {
+				t.Error("ready on a full disk")
+			}
+		}
+		d.full.Store(false)
+		time.Sleep(5 * time.Second)
+		record(t, in, e)
+		abandon(in)
+		in = mustOpen(t, c)
+		in.Start()
+		record(t, in, e)
+		flush(t, in)
+		stop(t, in)
+		if _, rows := store.stored(); rows < 3 {
+			t.Errorf("%d rows are stored, want 3", rows)
+		}
+	})
 }

@@ -285,3 +285,36 @@ func TestAsideSaysWhatIsDamaged(t *testing.T) {
 		}
 	}
 }
+
+// TestPoisonWaitsForRoom: there is no room for the file of a batch that is poison. It stays in the
+// log, writers are served, and when there is room it is set aside and the others are stored.
+// With the failure taken for success the batch is gone.
+func TestPoisonWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(AsideDir(dir), nil, 0o600); err != nil { // no folder can be made there
+		t.Fatal(err)
+	}
+	text := new(logText)
+	allow := l.refuse("usage_events", "model != 'bad'")
+	c := l.config(dir, &tap{})
+	c.Logger = slog.New(slog.NewTextHandler(text, nil))
+	in := mustOpen(t, c)
+	in.Start()
+	l.record(in, "bad", 2)
+	waitFor(t, func() bool { return text.has(`step="set a batch aside"`) })
+	l.record(in, "good", 3)
+	if err := in.Ready(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(AsideDir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, in)
+	aside(t, dir, 1)
+	allow()
+	l.replayAll(dir, 0)
+	stop(t, in)
+	l.wantOnce()
+}
