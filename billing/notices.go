@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/meterhouse/meterhouse/schema"
 )
 
@@ -50,6 +52,7 @@ const (
 type notices struct {
 	asking
 	organizations map[string][]schema.Organization // by customer
+	current       map[string][]uuid.UUID           // of them: those that the catalog has so
 	meters        map[string]schema.Meter          // by name
 }
 
@@ -193,6 +196,9 @@ func (p *notices) periods(
 	all, foreign, early := periodsOf(periodsParams{
 		Invoice: invoice, Finalized: finalized, Customers: customers, IDs: ids, At: at,
 	})
+	if all, err = p.ofMost(ctx, invoice.Customer, all); err != nil {
+		return nil, "", err
+	}
 	kind := "invoice.created"
 	if finalized {
 		kind = "invoice.finalized"
@@ -275,7 +281,7 @@ func (p *notices) load(ctx context.Context) error {
 			p.organizations[customer] = append(p.organizations[customer], o)
 		}
 	}
-	return nil
+	return p.addFormer(ctx)
 }
 
 func metersByName(meters []schema.Meter) map[string]schema.Meter {

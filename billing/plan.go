@@ -34,6 +34,7 @@ type target struct {
 	stripeID string    // of the meter; empty: Stripe is asked
 	shared   bool      // somebody else is reported there too: one would overwrite the other
 	away     bool      // the organization has no customer: what Stripe was told of it stays
+	gone     bool      // the organization is retired: it is in nobody's way
 	since    time.Time // hours before stay as they were told
 }
 
@@ -49,40 +50,47 @@ func (t targets) of(s schema.Slot) target {
 	return t[meterOf{s.Organization, s.Meter}]
 }
 
-// targetsOf returns where everything is reported.
-func targetsOf(organizations []schema.Organization, meters []schema.Meter) targets {
+// targetsOf returns where everything is reported, of retired organizations too: what they used is
+// told to the end.
+func targetsOf(
+	organizations, retired []schema.Organization, meters []schema.Meter,
+) targets {
 	ids := make(map[string]string, len(meters))
 	for _, m := range meters {
 		ids[m.Name] = m.StripeID
 	}
 	all := make(targets)
-	add := func(o *schema.Organization, meter, item string) {
-		key := meterOf{o.ID, meter}
-		if _, known := all[key]; known || meter == "" {
+	add := func(o *schema.Organization, gone bool) {
+		if o.Stripe.Customer == "" {
+			all[meterOf{o.ID, ""}] = target{away: true, gone: gone}
 			return
 		}
-		all[key] = target{
-			customer: o.Stripe.Customer, item: item, stripeID: ids[meter], since: o.Stripe.Since,
+		for _, m := range metersOf(o.Stripe) {
+			key := meterOf{o.ID, m.Meter}
+			if _, known := all[key]; known || m.Meter == "" {
+				continue
+			}
+			all[key] = target{
+				customer: o.Stripe.Customer, item: m.SubscriptionItem, stripeID: ids[m.Meter],
+				since: o.Stripe.Since, gone: gone,
+			}
 		}
 	}
 	for i := range organizations {
-		o := &organizations[i]
-		if o.Stripe.Customer == "" {
-			all[meterOf{o.ID, ""}] = target{away: true}
-			continue
-		}
-		for _, m := range o.Stripe.Meters {
-			add(o, m.Meter, m.SubscriptionItem)
-		}
-		add(o, o.Stripe.Meter, o.Stripe.SubscriptionItem)
+		add(&organizations[i], false)
+	}
+	for i := range retired {
+		add(&retired[i], true)
 	}
 	markShared(all)
 	return all
 }
 
+// markShared finds who would overwrite another. Whoever took a retired organization's place is told
+// of, and the retired one is not.
 func markShared(all targets) {
 	type place struct{ customer, meter, item string }
-	taken := make(map[place]int, 2*len(all))
+	taken, held := make(map[place]int, 2*len(all)), make(map[place]int)
 	places := func(key meterOf, t target) []place {
 		if t.away {
 			return nil
@@ -95,12 +103,15 @@ func markShared(all targets) {
 	}
 	for key, t := range all {
 		for _, p := range places(key, t) {
-			taken[p]++
+			held[p]++
+			if !t.gone {
+				taken[p]++
+			}
 		}
 	}
 	for key, t := range all {
 		for _, p := range places(key, t) {
-			t.shared = t.shared || taken[p] > 1
+			t.shared = t.shared || taken[p] > 1 || t.gone && held[p] > 1
 		}
 		all[key] = t
 	}

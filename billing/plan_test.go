@@ -231,6 +231,9 @@ func TestTargets(t *testing.T) {
 		organization(8, "", "m", "si_8"), organization(9, "cus_9", "", ""),
 		organization(10, "cus_10", "m", "si_10",
 			schema.MeterMapping{Meter: "s", SubscriptionItem: "si_10"}),
+	}, []schema.Organization{
+		organization(11, "cus_11", "m", "si_11"), organization(12, "cus_1", "m", "si_12"),
+		organization(13, "", "m", ""), organization(14, "cus_11", "s", "si_2"),
 	}, []schema.Meter{{Name: "m", StripeID: "mtr_m"}})
 	want := targets{
 		{id(1), "m"}:  {customer: "cus_1", item: "si_1", stripeID: "mtr_m"},
@@ -244,6 +247,11 @@ func TestTargets(t *testing.T) {
 		{id(7), "m"}:  {customer: "cus_7", item: "si_6", stripeID: "mtr_m", shared: true},
 		{id(10), "m"}: {customer: "cus_10", item: "si_10", stripeID: "mtr_m", shared: true},
 		{id(10), "s"}: {customer: "cus_10", item: "si_10", shared: true},
+		// Retired ones are in nobody's way, and others may be in theirs.
+		{id(11), "m"}: {customer: "cus_11", item: "si_11", stripeID: "mtr_m", gone: true},
+		{id(12), "m"}: {customer: "cus_1", item: "si_12", stripeID: "mtr_m", gone: true, shared: true},
+		{id(13), ""}:  {away: true, gone: true},
+		{id(14), "s"}: {customer: "cus_11", item: "si_2", gone: true, shared: true},
 	}
 	if d := cmp.Diff(want, got, cmp.AllowUnexported(meterOf{}, target{})); d != "" {
 		t.Error(d)

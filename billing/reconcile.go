@@ -49,7 +49,7 @@ func (r *Reporter) Reconcile(ctx context.Context) (all []schema.Comparison, err 
 		return nil, err
 	}
 	for _, run := range runs {
-		if run.NotBefore.After(now) {
+		if waitsUntil(run, now) {
 			return nil, schema.Errorf(schema.Unavailable, "",
 				"Stripe is left alone until %s", run.NotBefore.UTC().Format(time.RFC3339))
 		}
@@ -58,6 +58,11 @@ func (r *Reporter) Reconcile(ctx context.Context) (all []schema.Comparison, err 
 	if err != nil {
 		return nil, err
 	}
+	retired, err := r.cfg.Queries.RetiredOrganizations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	organizations = append(organizations, retired...)
 	l := &look{
 		asking: asking{Reporter: r}, run: uuid.New(), now: now, meters: metersByName(meters),
 		invoices: newInvoices(r),
@@ -118,12 +123,8 @@ func (l *look) organization(ctx context.Context, o schema.Organization) error {
 	if err != nil || len(slots) == 0 {
 		return err
 	}
-	if slices.ContainsFunc(slots, func(s queries.Reported) bool {
-		return !s.Slot.Start.Before(since)
-	}) {
-		if err := l.invoices.customer(ctx, o.Stripe.Customer, since); err != nil {
-			return err
-		}
+	if err := l.learn(ctx, o, slots, since); err != nil {
+		return err
 	}
 	slots = slices.DeleteFunc(slots, func(s queries.Reported) bool {
 		return s.Slot.Start.Before(l.from)
@@ -147,6 +148,28 @@ func (l *look) organization(ctx context.Context, o schema.Organization) error {
 		}
 	}
 	return l.keep(ctx, l.all[at:])
+}
+
+// learn takes over what invoices tell of an organization's periods: those of its customer, and of
+// whom Stripe was told of its hours as since a time.
+func (l *look) learn(
+	ctx context.Context, o schema.Organization, slots []queries.Reported, since time.Time,
+) error {
+	var customers []string
+	for _, s := range slots {
+		if !s.Slot.Start.Before(since) && !slices.Contains(customers, s.Customer) {
+			customers = append(customers, s.Customer)
+		}
+	}
+	if len(customers) > 0 && !slices.Contains(customers, o.Stripe.Customer) {
+		customers = append(customers, o.Stripe.Customer)
+	}
+	for _, customer := range customers {
+		if err := l.invoices.customer(ctx, customer, since); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keep writes what came of an organization, repairs first: a comparison that tells of one is true.

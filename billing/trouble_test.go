@@ -23,6 +23,7 @@ func TestReporterInTrouble(t *testing.T) {
 	inTurn(t, schema.Preaggregated, map[string]inMode{
 		"a frozen one drops what it read":            testFrozen,
 		"a limit is for everyone":                    testLimits,
+		"a number whose token is forgotten":          testForgottenTokens,
 		"a refused key ends the pass":                testRefusedKey,
 		"a stopped pass writes what it knows":        testStopped,
 		"nothing is sent without a key":              testNoKey,
@@ -124,7 +125,8 @@ func testRefusedKey(t *testing.T, b *building, mode schema.ReportMode) {
 }
 
 // testLimits: Stripe asks one for fewer calls, and another waits too; longer
-// each time. With the look at earlier passes removed the second reporter called at once.
+// each time. With the look at earlier passes removed the second reporter called at once. A pass
+// that would have others wait for years had a wrong clock: with waitsUntil's bound removed they did.
 func testLimits(t *testing.T, b *building, mode schema.ReportMode) {
 	o := b.office(t, mode, 1, billingtest.Options{})
 	o.use("1", o.hour, 100)
@@ -148,6 +150,13 @@ func testLimits(t *testing.T, b *building, mode schema.ReportMode) {
 		first, second = second, first
 	}
 	o.told("1", o.hour, "1:100:not_sent")
+	years := o.clock.Now().AddDate(4, 0, 0)
+	if err := o.q.InsertReportRun(t.Context(), schema.ReportRun{
+		ID: uuid.New(), Writer: uuid.New(), StartedAt: o.clock.Now(), EndedAt: o.clock.Now(),
+		End: schema.RunLimited, NotBefore: years,
+	}); err != nil {
+		t.Fatal(err)
+	}
 	o.pass(second, schema.RunDone)
 	o.told("1", o.hour, "1:100:accepted")
 }
@@ -254,4 +263,48 @@ func testShared(t *testing.T, b *building, mode schema.ReportMode) {
 	if !strings.Contains(o.log.text(), "tells them apart") {
 		t.Errorf("the log does not say what to do:\n%s", o.log.text())
 	}
+}
+
+// testForgottenTokens: one is stopped before it writes a batch, and one before a carry, for longer
+// than the table remembers the tokens of those who went on. With the second look at the newest
+// batch removed two batches had one number; with that at the carries two carries had, and Stripe
+// was told of both.
+func testForgottenTokens(t *testing.T, b *building, mode schema.ReportMode) {
+	for _, table := range []string{"report_intents", "report_carries"} {
+		b.db.Exec("ALTER TABLE " + table +
+			" MODIFY SETTING non_replicated_deduplication_window = 1")
+	}
+	o := b.office(t, mode, 2, billingtest.Options{})
+	stopped := func(at string, meanwhile func()) {
+		t.Helper()
+		r, done := o.reporter(), false
+		r.CrashAt(func(step string) error {
+			if step == at && !done {
+				done = true
+				meanwhile()
+				o.clock.Advance(2 * time.Second)
+			}
+			return nil
+		})
+		o.pass(r, schema.RunDone)
+	}
+	o.use("1", o.hour, 100)
+	stopped("freeze", func() {
+		o.run(schema.RunDone)
+		o.use("2", o.hour, 5)
+		o.run(schema.RunDone)
+	})
+	o.told("1", o.hour, "1:100:accepted")
+	for _, name := range upTo(2) {
+		o.invoice(name, o.hour.Add(time.Hour), 0)
+	}
+	stopped("carry", func() { o.pass(o.reporter(), schema.RunDone) })
+	if one, two := o.carries("1"), o.carries("2"); one != "1 of 100" || two != "1 of 5" {
+		t.Errorf("carries: %s, %s", one, two)
+	}
+	if n := o.db.Strings("SELECT toString(count() - uniqExact(batch)) FROM (SELECT DISTINCT " +
+		"batch, batch_id FROM report_intents)")[0]; n != "0" {
+		t.Errorf("%s batches share a number", n)
+	}
+	o.sound()
 }
