@@ -172,7 +172,10 @@ func (s *Schedule) run(ctx context.Context, began time.Time) (Report, error) {
 	report, err := s.cfg.Verifier.Run(ctx, p)
 	if err == nil {
 		s.last = began
-		if whole {
+		switch {
+		case len(report.Findings) > 0:
+			s.whole = time.Time{} // else the next one, of other days, would not see it and be clean
+		case whole:
 			s.whole = began
 		}
 	}
