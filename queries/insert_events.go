@@ -20,8 +20,8 @@ var errNoToken = errors.New("a batch needs a token")
 // InsertEvents stores a batch, and through the views all that is summed from it, and returns when
 // it is on disk. A batch with the same token as an earlier one is taken for the same batch and
 // changes nothing, except that it completes what an earlier try left half done: after any error
-// the same batch may, and must, be sent again under the same token. Only the newest 10,000 tokens
-// of a month are remembered.
+// the same batch may, and must, be sent again under the same token. A table remembers its newest
+// 10,000 tokens, where a batch has one for each month of its events.
 //
 // The batch is one block, at most BatchRowsMax rows; an empty one is stored by doing nothing.
 func (q *Queries) InsertEvents(ctx context.Context, token string, batch *EventBatch) error {

@@ -26,7 +26,7 @@ func TestRefusalsKeepNoTokenYoung(t *testing.T) {
 			return nil
 		}
 		if tries++; tries > 1 {
-			offset.Add(int64(8 * time.Minute))
+			offset.Add(int64(tokenTrust * 2 / 3))
 		}
 		if tries == 4 {
 			allow()

@@ -7,9 +7,10 @@ import (
 	"github.com/meterhouse/meterhouse/queries"
 )
 
-// tokenTrust is how long ClickHouse surely remembers the token of a batch: it keeps the newest 10,000
-// of a month, and nodes insert a few a second.
-const tokenTrust = 10 * time.Minute
+// tokenTrust is how long ClickHouse surely remembers the token of a batch: a table keeps the newest
+// 10,000 in all, one for each month in a batch. Old events of 14 months, from a few nodes at once, are
+// 50 a second.
+const tokenTrust = 3 * time.Minute
 
 // send inserts a batch whose bounds are fixed, trying until it is stored or set aside.
 func (b *batcher) send(f *batch) {
