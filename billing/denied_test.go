@@ -34,8 +34,8 @@ func (k *keyless) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // TestWhatAKeyMayNotAskKeepsNothingElse from being dealt with: a key that may not read events has
-// invoices dealt with that are asked for their lines. Where 403 ended all questions of a pass, as 401
-// does, both stayed open behind two thin events: seen before.
+// invoices dealt with that are asked for their lines. Where 403 ended all questions of a pass, as
+// 401 does, both stayed open behind two thin events: seen before.
 func TestWhatAKeyMayNotAskKeepsNothingElse(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{
@@ -72,8 +72,8 @@ func TestWhatAKeyMayNotAskKeepsNothingElse(t *testing.T) {
 	}
 }
 
-// TestDifferencesAreSeenOnEveryNode: of two nodes one compares, and both show what differs at Stripe
-// from their next pass on, and no longer than it does. Where each showed what it had found itself,
+// TestDifferencesAreSeenOnEveryNode: of two nodes one compares, and both show what differs at
+// Stripe from their next pass on, and no longer than it does. Where each showed what it had found itself,
 // the other had 0 at first, and the first 84 in the end: seen before.
 func TestDifferencesAreSeenOnEveryNode(t *testing.T) {
 	t.Parallel()

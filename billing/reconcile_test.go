@@ -59,8 +59,8 @@ func (d *desk) holds(hour int, want int64) {
 }
 
 // TestWhatStripeLostIsToldAgain: an hour that Stripe lost, one of which it has too much, and one of
-// somebody else's are found by day and hour, and the first two told again. So are two hours that make
-// up for each other; compared by their sum alone nothing differs, seen before.
+// somebody else's are found by day and hour, and the first two told again. So are two hours that
+// make up for each other; compared by their sum alone nothing differs, seen before.
 func TestWhatStripeLostIsToldAgain(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, schema.Preaggregated, billingtest.Options{SummaryLag: time.Hour})
