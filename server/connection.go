@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -33,9 +34,32 @@ type connection struct {
 	net.Conn
 	raw   net.Conn // below TLS, or the same
 	ended bool
+	held  atomic.Pointer[func()]
+}
+
+// Hold calls give when the answer that is being made has been written: when the next request is
+// read, or the connection is closed. See dialect.Client.
+func (c *connection) Hold(give func()) {
+	if before := c.held.Swap(&give); before != nil {
+		(*before)()
+	}
+}
+
+func (c *connection) letGo() {
+	if give := c.held.Swap(nil); give != nil {
+		(*give)()
+	}
+}
+
+// Close implements net.Conn.
+func (c *connection) Close() error {
+	err := c.Conn.Close()
+	c.letGo()
+	return err
 }
 
 func (c *connection) Read(p []byte) (int, error) {
+	c.letGo()
 	n, err := c.Conn.Read(p)
 	c.ended = errors.Is(err, io.EOF)
 	if err != nil && !c.ended && c.raw != c.Conn {

@@ -33,6 +33,9 @@ func (s *Server) observe(c *fiber.Ctx) (err error) {
 		if err != nil {
 			err = s.writeError(c, err)
 		}
+		if e := s.holdAnswer(c); e != nil {
+			failure, err = e, s.writeError(c, e)
+		}
 		if stream != nil {
 			stream.Release()
 		}

@@ -32,6 +32,7 @@ const (
 type reads struct {
 	group   *share.Group
 	metrics *readMetrics
+	answers answers
 	now     func() time.Time
 }
 
@@ -42,8 +43,15 @@ func newReads(now func() time.Time, metrics *readMetrics) *reads {
 			EntriesMax: answersMax, BytesMax: answerBytesMax, Observe: metrics.joined,
 		}),
 		metrics: metrics,
+		answers: newAnswers(),
 		now:     now,
 	}
+}
+
+// sized is an answer and about how many bytes it takes.
+type sized[V any] struct {
+	value V
+	bytes int
 }
 
 // read returns what ask answers, or what it answered somebody else just now. key is everything the
@@ -54,14 +62,18 @@ func read[V any](
 ) (V, error) {
 	q := share.Question{Kind: kind, Organization: organization, Key: key}
 	asker := trace.SpanFromContext(ctx)
-	answer, err := share.Do(ctx, r.group, q, func(ctx context.Context) (V, int, error) {
+	answer, err := share.Do(ctx, r.group, q, func(ctx context.Context) (sized[V], int, error) {
 		if asker.IsRecording() { // the question is in the trace of the first who asked
 			ctx = trace.ContextWithSpan(ctx, asker)
 		}
 		defer r.metrics.asking(kind)()
-		return ask(ctx)
+		value, bytes, err := ask(ctx)
+		return sized[V]{value, bytes}, bytes, err
 	})
-	return answer, unavailable(queries.Narrow(err))
+	if err == nil {
+		err = r.answers.room(ctx, organization, answer.bytes)
+	}
+	return answer.value, unavailable(queries.Narrow(err))
 }
 
 // recorder implements dialect.Recorder: what a client was told to be stored, its organization's

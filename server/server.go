@@ -210,11 +210,11 @@ func (s *Server) door() dialect.Door {
 		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},
 		Usage: &usageReads{
 			queries: s.cfg.Queries, reads: s.reads,
-			turns: newTurns(analystsAtOnce(), s.reads.metrics),
+			turns: newTurns(analystsAtOnce(), s.reads.metrics), answers: s.reads.answers,
 		},
 		Exports: s.cfg.Exports,
 		Now:     s.cfg.Now,
-		NewID:   func() uuid.UUID { return uuid.Must(uuid.NewV7()) },
+		NewID:   func() uuid.UUID { return schema.NewEventID(s.cfg.Now()) },
 		Logger:  s.cfg.Logger,
 	}
 	door.System = &systemStatus{s.cfg.System, s.cfg.Queries, s.cfg.Ingest, s.reads}
@@ -236,7 +236,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.listener = l
 	s.mu.Unlock()
-	if err := s.app.Listener(newListener(l, s.cfg.TLS)); err != nil {
+	if err := s.app.Listener(newListener(newPunctual(l), s.cfg.TLS)); err != nil {
 		return fmt.Errorf("server: %w", err)
 	}
 	return nil

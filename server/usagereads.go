@@ -25,6 +25,7 @@ type usageReads struct {
 	queries usageQueries
 	reads   *reads
 	turns   *turns
+	answers answers
 }
 
 // usageQueries is *queries.Queries, or slower.
@@ -52,9 +53,9 @@ func (u *usageReads) Query(
 		rows, err := f.Wait(ctx)
 		switch {
 		case err == nil:
-			return hand(rows.([]schema.UsageRow), each)
+			return u.share(ctx, q, rows.([]schema.UsageRow), each)
 		case errors.Is(err, errLarge):
-			return u.ask(ctx, q, func() {}, each)
+			return u.ask(ctx, q, func() {}, each, func() error { return nil })
 		case !errors.Is(err, share.ErrGone):
 			return unavailable(err)
 		}
@@ -68,6 +69,8 @@ func (u *usageReads) lead(
 ) error {
 	defer f.End(nil, 0, share.ErrGone) // where nothing else ended it
 	var rows []schema.UsageRow
+	give := func() {}
+	defer func() { give() }()
 	large := false
 	err := u.ask(ctx, q, f.Begin, func(row schema.UsageRow) error {
 		if large {
@@ -82,6 +85,11 @@ func (u *usageReads) lead(
 		early := rows
 		rows = nil
 		return hand(early, each)
+	}, func() (err error) {
+		if !large {
+			give, err = u.hold(ctx, q, rows)
+		}
+		return err
 	})
 	switch {
 	case large:
@@ -95,9 +103,42 @@ func (u *usageReads) lead(
 	return err
 }
 
-// ask waits for a turn, calls begin, and asks the database.
+// hold takes room for rows, which are in memory until their client has read them.
+func (u *usageReads) hold(
+	ctx context.Context, q schema.UsageQuery, rows []schema.UsageRow,
+) (give func(), err error) {
+	n := rowBytes * len(rows)
+	for _, row := range rows {
+		for _, value := range row.Values {
+			n += len(value)
+		}
+	}
+	if n > answerSmall {
+		n += answerEncoding
+	}
+	if give, err = u.answers.take(ctx, q.Organization, n, answerWait); err != nil {
+		return func() {}, err
+	}
+	return give, nil
+}
+
+// share hands out somebody else's answer.
+func (u *usageReads) share(
+	ctx context.Context, q schema.UsageQuery, rows []schema.UsageRow,
+	each func(schema.UsageRow) error,
+) error {
+	give, err := u.hold(ctx, q, rows)
+	if err != nil {
+		return err
+	}
+	defer give()
+	return hand(rows, each)
+}
+
+// ask waits for a turn, calls begin, asks the database, and calls end before the turn is another's.
 func (u *usageReads) ask(
 	ctx context.Context, q schema.UsageQuery, begin func(), each func(schema.UsageRow) error,
+	end func() error,
 ) error {
 	give, err := u.turns.take(ctx, q.Organization)
 	if err != nil {
@@ -106,7 +147,10 @@ func (u *usageReads) ask(
 	defer give()
 	defer u.reads.metrics.asking(usageQueryReads)()
 	begin()
-	return unavailable(queries.Narrow(u.queries.Usage(ctx, q, each)))
+	if err := u.queries.Usage(ctx, q, each); err != nil {
+		return unavailable(queries.Narrow(err))
+	}
+	return end()
 }
 
 func hand(rows []schema.UsageRow, each func(schema.UsageRow) error) error {

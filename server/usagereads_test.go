@@ -32,6 +32,7 @@ func newAnalysts(rows int64, atOnce int) *analysts {
 	metrics := newReadMetrics()
 	a.usageReads = &usageReads{
 		queries: a, reads: newReads(time.Now, metrics), turns: newTurns(atOnce, metrics),
+		answers: newAnswers(),
 	}
 	return a
 }

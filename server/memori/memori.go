@@ -53,6 +53,7 @@ func (d *api) logs(c *fiber.Ctx, s subject) error {
 	if err != nil {
 		return err
 	}
+	dialect.SetCaller(c, caller) // no header says who it is
 	snapshot := d.door.Access.Snapshot()
 	q, err := decodeQuestion(s, path)
 	if err != nil {
