@@ -209,6 +209,8 @@ func (c *chaos) summary() {
 		"both nodes, %d were sent again; %d corrections, %d reads", n.events.Load(),
 		n.writes.Load(), n.unknown.Load(), n.refused.Load(), n.doubled.Load(), n.resent.Load(),
 		n.corrected.Load(), n.read.Load())
+	c.t.Logf("%d and %d requests of the nodes met a fault", c.proxies[0].met.Load(),
+		c.proxies[1].met.Load())
 	if n.events.Load() < 100 || n.resent.Load() == 0 || n.read.Load() == 0 {
 		c.t.Error("hardly anything happened")
 	}

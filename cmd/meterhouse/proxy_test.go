@@ -88,6 +88,7 @@ type proxy struct {
 	forward *httputil.ReverseProxy
 	faults  atomic.Int64 // requests that met the fault
 	turn    atomic.Int64 // of the mixture
+	met     atomic.Int64 // requests that met any fault, since the start
 
 	mu     sync.Mutex
 	fault  fault
@@ -155,12 +156,14 @@ func (x *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if fault == mixed && inserts {
 		fault = mixture[int(x.turn.Add(1))%len(mixture)]
 		x.faults.Add(1)
+		x.met.Add(1)
 	}
 	if fault == healthy || fault == mixed || !inserts && slices.Contains(ofInserts, fault) {
 		x.forward.ServeHTTP(w, r)
 		return
 	}
 	x.faults.Add(1)
+	x.met.Add(1)
 	switch fault {
 	case hang:
 		// A server sees that its client has gone only once it has read the body.
