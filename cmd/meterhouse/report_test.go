@@ -170,6 +170,11 @@ func TestStripeIsTold(t *testing.T) {
 	}
 	b.holds(billedMeter, 1_170_002, 2)
 	b.use(`"usage":{"VAPI_SECONDS":10}`)
+	b.stripe.Refuse("sk_test_"+canary, 401)
+	if out := b.run(1, "--once"); !strings.Contains(out, "the pass ended halted") {
+		t.Errorf("report --once with a key that is refused: %s", out)
+	}
+	b.stripe.Refuse("sk_test_"+canary, 0)
 	if out := b.run(0, "--once"); !strings.Contains(out, "slots 1, sent 1, failed 0\n") {
 		t.Errorf("report --once: %s", out)
 	}
