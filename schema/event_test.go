@@ -1,10 +1,13 @@
 package schema
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -124,6 +127,56 @@ func TestEventIDIsTheOrganizations(t *testing.T) {
 	}
 	if id == EventID(b, "k") || id == EventID(a, "K") {
 		t.Error("two keys have the same id")
+	}
+}
+
+// TestEventIDStaysWhatItWas: every id that was ever given to a key is told again for it. With one bit
+// of the version or the variant left out it fails for nearly every key.
+func TestEventIDStaysWhatItWas(t *testing.T) {
+	organization := uuid.MustParse("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
+	if got := EventID(organization, "www.example.com").String(); got !=
+		"2ed6657d-e927-568b-95e1-2665a8aea6a2" { // RFC 9562, A.4
+		t.Error(got)
+	}
+	for n := range 900 {
+		key := strings.Repeat("k", n)
+		if got, want := EventID(organization, key), uuid.NewSHA1(organization, []byte(key)); got != want {
+			t.Fatalf("%d characters: %v, want %v", n, got, want)
+		}
+	}
+	key := strings.Repeat("k", 200)
+	if n := testing.AllocsPerRun(100, func() { EventID(organization, key) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestNewEventIDIsAVersion7: an id tells its millisecond, is in its moment's order, and is another for
+// each of the events of one moment.
+func TestNewEventIDIsAVersion7(t *testing.T) {
+	moment := time.Date(2026, 11, 22, 23, 59, 59, 999_999_999, time.UTC)
+	last, seen := uuid.Nil, map[uuid.UUID]bool{}
+	for step := range 4096 {
+		now := moment.Add(time.Duration(step) * 256)
+		id := NewEventID(now)
+		milli := int64(binary.BigEndian.Uint64(id[:]) >> 16)
+		if id.Version() != 7 || id.Variant() != uuid.RFC4122 || milli != now.UnixMilli() {
+			t.Fatalf("%v of %v", id, now)
+		}
+		if bytes.Compare(id[:8], last[:8]) <= 0 {
+			t.Fatalf("%v after %v", id, last)
+		}
+		last = id
+		if again := NewEventID(moment); seen[again] {
+			t.Fatalf("%v twice", again)
+		} else {
+			seen[again] = true
+		}
+	}
+	if id := NewEventID(time.Time{}); id.Version() != 7 {
+		t.Errorf("of the year 1: %v", id)
+	}
+	if n := testing.AllocsPerRun(100, func() { NewEventID(moment) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 

@@ -240,8 +240,10 @@ func (in *Ingest) Record(
 	r.account = account
 	defer in.requests.Put(r)
 	rejected := in.encode(r, events, snapshot)
-	in.metrics.rejected.Add(float64(len(rejected)))
-	in.totals.rejected.Add(int64(len(rejected)))
+	if n := len(rejected); n > 0 {
+		in.metrics.rejected.Add(float64(n))
+		in.totals.rejected.Add(int64(n))
+	}
 	if len(r.ends) == 0 || atomic && len(rejected) > 0 {
 		return dialect.Receipt{Rejected: rejected}, nil
 	}
@@ -259,11 +261,7 @@ func (in *Ingest) Record(
 		in.totals.refused.Add(int64(len(r.ends)))
 		return dialect.Receipt{}, in.commitError(r.err)
 	}
-	in.metrics.accepted.Add(float64(r.accepted))
-	in.totals.accepted.Add(int64(r.accepted))
-	in.totals.duplicates.Add(int64(len(r.repeated)))
-	in.metrics.duplicates.Add(float64(len(r.repeated)))
-	in.metrics.unpriced.Add(float64(r.unpricedNow()))
+	in.answered(r)
 	return dialect.Receipt{
 		Accepted:   r.accepted,
 		Duplicates: len(r.repeated),
@@ -271,6 +269,20 @@ func (in *Ingest) Record(
 		Repeated:   positions(r.repeated, rejected),
 		Sequence:   r.last,
 	}, nil
+}
+
+// answered counts what became of a request's events. What most requests have none of is left
+// alone: the counters are shared by all processors.
+func (in *Ingest) answered(r *request) {
+	in.metrics.accepted.Add(float64(r.accepted))
+	in.totals.accepted.Add(int64(r.accepted))
+	if n := len(r.repeated); n > 0 {
+		in.totals.duplicates.Add(int64(n))
+		in.metrics.duplicates.Add(float64(n))
+	}
+	if n := r.unpricedNow(); n > 0 {
+		in.metrics.unpriced.Add(float64(n))
+	}
 }
 
 // positions turns positions among the events that were not rejected into those of the request.
@@ -341,7 +353,7 @@ func complete(e *schema.Event, now time.Time) {
 		e.ID = schema.EventID(e.Organization, e.Key)
 		return
 	}
-	e.ID = uuid.Must(uuid.NewV7())
+	e.ID = schema.NewEventID(now)
 }
 
 // send queues a request; the committer answers on r.done.
