@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,7 +38,7 @@ type child struct {
 // whole group, and would take the engine away from under its user.
 func startChild(exe string, args, env []string, logger *slog.Logger) (*child, error) {
 	cmd := exec.Command(exe, args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(withoutSecrets(os.Environ()), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -70,6 +71,18 @@ func startChild(exe string, args, env []string, logger *slog.Logger) (*child, er
 		close(c.dead)
 	}()
 	return c, nil
+}
+
+// secretive begin the names of variables that may hold what is not the engine's to know: who may
+// ask it questions can read files, and so its environment.
+var secretive = []string{"METERHOUSE_", "STRIPE_", "OTEL_"}
+
+func withoutSecrets(environment []string) []string {
+	return slices.DeleteFunc(slices.Clone(environment), func(variable string) bool {
+		return slices.ContainsFunc(secretive, func(prefix string) bool {
+			return strings.HasPrefix(variable, prefix)
+		})
+	})
 }
 
 // readStdout waits for the ready line and drops all else.

@@ -120,6 +120,21 @@ func TestEngineIsConfiguredByUsOnly(t *testing.T) {
 	}
 }
 
+// TestEngineIsToldNoSecrets: with the whole environment handed on, the engine read it out.
+func TestEngineIsToldNoSecrets(t *testing.T) {
+	t.Setenv("STRIPE_API_KEY", "sk_test_never")
+	t.Setenv("METERHOUSE_JWT_SECRET", "never either")
+	t.Setenv("TZ", "UTC")
+	conn := connect(t, supervise(t, childConfig(t.TempDir())))
+	got := scalar[string](t, conn, "SELECT * FROM file('/proc/self/environ', RawBLOB)")
+	if strings.Contains(got, "never") {
+		t.Error("the engine knows secrets of its parent")
+	}
+	if !strings.Contains(got, "TZ=UTC") {
+		t.Errorf("the engine lacks what it needs: %d bytes", len(got))
+	}
+}
+
 func TestEngineEndsWithItsParent(t *testing.T) {
 	dir := t.TempDir()
 	parent := exec.Command(os.Args[0], dir)
