@@ -107,18 +107,28 @@ func writeAside(t testing.TB, data string, n int) string {
 	body := append(put(le.AppendUint64(nil, 1), uint32(n)), events...)
 	entry := append(put([]byte{1}, sum(body)), body...)
 	node := uuid.MustParse("5d0a7a51-6f3e-4f0b-9d55-0e5f3c7a1b20")
-	description, err := json.Marshal(map[string]any{
+	return asideFile(t, data, fmt.Sprintf("batch-%s-1-%d.aside", node, n), map[string]any{
 		"kind": "batch", "node": node, "first": 1, "last": n, "events": n, "parts": 1,
 		"token": fmt.Sprintf("%s:1-%d:00000000000000aa", node, n), "error": "it was odd", "at": now,
-	})
+	}, entry)
+}
+
+// asideFile writes a file of the folder aside.
+func asideFile(
+	t testing.TB, data, name string, description map[string]any, parts ...[]byte,
+) string {
+	t.Helper()
+	put := encoding.LittleEndian.AppendUint32
+	said, err := json.Marshal(description)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := []byte("MHASIDE1")
-	for _, part := range [][]byte{description, entry} {
-		file = append(put(put(file, uint32(len(part))), sum(part)), part...)
+	for _, part := range append([][]byte{said}, parts...) {
+		sum := crc32.Checksum(part, crc32.MakeTable(crc32.Castagnoli))
+		file = append(put(put(file, uint32(len(part))), sum), part...)
 	}
-	path := filepath.Join(data, "aside", fmt.Sprintf("batch-%s-1-%d.aside", node, n))
+	path := filepath.Join(data, "aside", name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -148,6 +148,10 @@ func (p *patient) checkLog() {
 			p.say("aside", problem, "mend what the reason names, then `meterhouse replay`",
 				"%d events of node %s wait: %s", s.Events, s.Node, s.Error)
 		}
+		if s.Kind == ingest.KindDamage {
+			p.say("aside", warning, "check the disk; remove the file when the clients sent them again",
+				"events %d-%d of node %s were lost: %s", s.First, s.Last, s.Node, s.Error)
+		}
 	}
 }
 

@@ -393,6 +393,9 @@ func (d *examined) nodeIsGone(t *testing.T) {
 // of the checkpoint. Not a byte of the folder is another one afterwards.
 func (d *examined) folderIsLeftAlone(t *testing.T) {
 	writeAside(t, d.data, 3)
+	asideFile(t, d.data, "damage-node-7-9.aside", map[string]any{
+		"kind": "damage", "first": 7, "last": 9, "events": 3, "error": "the disk changed them",
+	})
 	checkpoints, err := filepath.Glob(filepath.Join(d.data, "checkpoint*"))
 	if err != nil || len(checkpoints) != 1 {
 		t.Fatalf("copies of the checkpoint: %v %v", checkpoints, err)
@@ -410,6 +413,7 @@ func (d *examined) folderIsLeftAlone(t *testing.T) {
 	before := bytesOf(t, d.data)
 	found := d.look(exitFailed, nil)
 	d.wantFinding(t, found, problem, "aside", "3 events of node")
+	d.wantFinding(t, found, warning, "aside", "events 7-9 of node")
 	d.wantFinding(t, found, warning, "log", "one copy of its checkpoint cannot be read")
 	d.wantFinding(t, found, fine, "log", "no serve runs on it")
 	d.wantFinding(t, found, problem, "clickhouse", "the embedded engine does not run")
