@@ -73,15 +73,17 @@ func startChild(exe string, args, env []string, logger *slog.Logger) (*child, er
 	return c, nil
 }
 
-// secretive begin the names of variables that may hold what is not the engine's to know: who may
-// ask it questions can read files, and so its environment.
-var secretive = []string{"METERHOUSE_", "STRIPE_", "OTEL_"}
+// Variables that begin like secretive may hold what is not the engine's to know, but for those that
+// begin like its own: who may ask it questions can read files, and so its environment.
+var (
+	secretive = []string{"METERHOUSE_", "STRIPE_", "OTEL_"}
+	own       = []string{"METERHOUSE_ENGINE_", "METERHOUSE_LOG_"}
+)
 
 func withoutSecrets(environment []string) []string {
 	return slices.DeleteFunc(slices.Clone(environment), func(variable string) bool {
-		return slices.ContainsFunc(secretive, func(prefix string) bool {
-			return strings.HasPrefix(variable, prefix)
-		})
+		begins := func(prefix string) bool { return strings.HasPrefix(variable, prefix) }
+		return slices.ContainsFunc(secretive, begins) && !slices.ContainsFunc(own, begins)
 	})
 }
 
