@@ -72,12 +72,17 @@ func newWorld(t *testing.T, c schema.Catalog) *world {
 	return w
 }
 
-func (w *world) change(c schema.Catalog) {
+func (w *world) change(c schema.Catalog) { w.plan(access.Change{Upsert: c}) }
+
+// retire takes an organization out of the catalog.
+func (w *world) retire(o schema.Organization) {
+	w.plan(access.Change{Retire: schema.Catalog{Organizations: []schema.Organization{o}}})
+}
+
+func (w *world) plan(c access.Change) {
 	w.t.Helper()
 	if err := w.directory.Change(w.t.Context(), "user:"+root.String(),
-		func(*access.Snapshot) (access.Change, error) {
-			return access.Change{Upsert: c}, nil
-		}); err != nil {
+		func(*access.Snapshot) (access.Change, error) { return c, nil }); err != nil {
 		w.t.Fatal(err)
 	}
 }

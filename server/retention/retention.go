@@ -131,7 +131,7 @@ func (k *Keeper) due(
 			add(m.Month, m.Organization)
 		}
 	}
-	organizations, _, err := k.cfg.Queries.Billed(ctx)
+	organizations, err := k.organizations(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -158,6 +158,17 @@ func (k *Keeper) due(
 		}
 	}
 	return due, waiting, nil
+}
+
+// organizations returns all there are, and those that were retired: what they agreed to keep goes
+// when it is too old all the same.
+func (k *Keeper) organizations(ctx context.Context) ([]schema.Organization, error) {
+	organizations, _, err := k.cfg.Queries.Billed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	retired, err := k.cfg.Queries.RetiredOrganizations(ctx)
+	return append(organizations, retired...), err
 }
 
 // months returns the months of which there is anything of an organization that keeps them no longer.
