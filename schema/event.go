@@ -182,7 +182,8 @@ func EventID(organization uuid.UUID, key string) uuid.UUID {
 }
 
 // NewEventID returns a fresh UUIDv7 of a moment, for an event without a key. Ids of moments 256 ns
-// apart are in their order. It is a name, not a secret: 62 bits are random, whatever the clock does.
+// apart are in their order. It is a name, not a secret: 62 bits are random, whatever the clock
+// does.
 func NewEventID(now time.Time) uuid.UUID {
 	const milli = int64(time.Millisecond)
 	nanos := max(now.UnixNano(), 0)

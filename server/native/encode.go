@@ -21,8 +21,9 @@ func writeReceipt(c *fiber.Ctx, r receipt) error {
 	var room [96]byte // nearly every answer fits, and needs no encoder
 	body := strconv.AppendInt(append(room[:0], `{"accepted":`...), int64(r.Accepted), 10)
 	body = strconv.AppendInt(append(body, `,"duplicates":`...), int64(r.Duplicates), 10)
-	c.Status(http.StatusCreated).Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
-	c.Response().SetBody(append(body, `,"rejected":[]}`...))
+	answer := c.Status(http.StatusCreated).Response()
+	answer.Header.SetContentType(fiber.MIMEApplicationJSON)
+	answer.SetBody(append(body, `,"rejected":[]}`...))
 	return nil
 }
 
