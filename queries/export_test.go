@@ -146,6 +146,7 @@ func AllAsked(id uuid.UUID, from, to time.Time) []Asked {
 		asked(slotOutcomes, schema.Slot{Organization: id, Meter: "usage", Start: from}),
 		asked(revisionOf, IdentifierParams{Organization: id, Start: from, Identifier: "mh1"}),
 		asked(toldCustomers, from),
+		asked(toldMeters, from),
 		asked(reportRuns, 1),
 		asked(leaseHolder, "lease"),
 		asked(stripePeriods, id),

@@ -127,3 +127,18 @@ var toldCustomers = ask("told_customers",
 func (q *Queries) ToldCustomers(ctx context.Context, from time.Time) ([]ToldCustomer, error) {
 	return collect(ctx, q.conn, toldCustomers, from)
 }
+
+var toldMeters = ask("told_meters",
+	func(from time.Time) []any { return []any{second("from", from)} },
+	func(r *meterRow) []any { return []any{&r.Name, &r.unit} })
+
+// ToldMeters returns the meters that Stripe was told of for hours from a time on, ordered by name,
+// with the unit of each and nothing else: retired ones too.
+func (q *Queries) ToldMeters(ctx context.Context, from time.Time) ([]schema.Meter, error) {
+	rows, err := collect(ctx, q.conn, toldMeters, from)
+	var all []schema.Meter
+	for _, r := range rows {
+		all = append(all, r.meter())
+	}
+	return all, err
+}

@@ -41,7 +41,7 @@ func (d *Directory) Change(
 	if change.summary() == "" {
 		return nil
 	}
-	if err := Conflict(have, change); err != nil {
+	if err := d.conflict(ctx, have, change); err != nil {
 		return err
 	}
 	saved := change.at(have.Version(), d.now(), actor)
@@ -200,7 +200,7 @@ func (d *Directory) Preview(ctx context.Context, file io.Reader) ([]string, erro
 	}
 	have := d.Snapshot()
 	change := fileChange(have, want)
-	if err := Conflict(have, change); err != nil {
+	if err := d.conflict(ctx, have, change); err != nil {
 		return nil, err
 	}
 	return Lines(Touched(have, change)), nil

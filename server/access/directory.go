@@ -22,6 +22,9 @@ type Catalog interface {
 	LoadCatalog(ctx context.Context) (schema.Catalog, error)
 	// SaveCatalog writes a change; after an error the same change may be saved again.
 	SaveCatalog(ctx context.Context, c schema.CatalogChange) error
+	// ToldMeters returns the meters that Stripe was told of for hours from a time on, with the unit
+	// that each counts in: retired ones too.
+	ToldMeters(ctx context.Context, from time.Time) ([]schema.Meter, error)
 }
 
 // refreshInterval keeps every node within two seconds of a change, the query's own time included.

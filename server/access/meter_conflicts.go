@@ -1,9 +1,11 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -137,6 +139,38 @@ func unitConflict(have *Snapshot, upsert []schema.Meter) error {
 				return schema.Errorf(schema.Conflict, "unit",
 					"%s counts %s for organization %s: make another meter", name, unit, o.ID)
 			}
+		}
+	}
+	return nil
+}
+
+// toldFor is how long ago the hours are that Stripe may still be told of, and a day.
+const toldFor = 36 * 24 * time.Hour
+
+// conflict returns why a change cannot be made beside what is there, or beside what Stripe was told.
+func (d *Directory) conflict(ctx context.Context, have *Snapshot, c Change) error {
+	if err := Conflict(have, c); err != nil || len(c.Upsert.Meters) == 0 {
+		return err
+	}
+	told, err := d.catalog.ToldMeters(ctx, d.now().Add(-toldFor))
+	if err != nil {
+		return fmt.Errorf("catalog: %w", err)
+	}
+	return toldConflict(told, c.Upsert.Meters)
+}
+
+// toldConflict refuses another unit for a meter that nobody has any more and Stripe was told of: what
+// a retired organization used is told to the end, and would be told again in the other unit. A meter
+// that was retired, and comes back, is the same meter to Stripe.
+func toldConflict(told, upsert []schema.Meter) error {
+	units := make(map[string]schema.MeterUnit, len(told))
+	for _, m := range told {
+		units[m.Name] = m.Unit
+	}
+	for _, m := range upsert {
+		if unit, ok := units[m.Name]; ok && unit != m.Unit {
+			return schema.Errorf(schema.Conflict, "unit",
+				"Stripe was told of %s in %s within 36 days: make another meter", m.Name, unit)
 		}
 	}
 	return nil

@@ -144,7 +144,26 @@ func TestMappingsToMeters(t *testing.T) {
 	c.do("DELETE", "meters/chat", "", 204)
 	c.do("DELETE", mappingOf(h.Globex), "", 204)
 	c.do("PATCH", "meters/voice", `{"unit":"micro_usd"}`, 200)
+	c.do("PATCH", "meters/voice", `{"unit":"quantity"}`, 200)
+	tell(h, "voice", 34)
+	tell(h, "gone", 34)
+	tell(h, "spare", 37)
+	c.refused("PATCH", "meters/voice", `{"unit":"micro_usd"}`, 409, "unit")
+	c.do("PATCH", "meters/voice", `{"usage_types":["VAPI_SECONDS","SECONDS"]}`, 200)
 	c.do("DELETE", "meters/voice", "", 204)
+	c.refused("POST", "meters", `{"name":"voice"}`, 409, "unit") // it was in seconds
+	c.do("POST", "meters", `{"name":"voice","unit":"quantity"}`, 201)
+	c.refused("POST", "meters", `{"name":"gone","unit":"quantity"}`, 409, "unit")
+	c.do("POST", "meters", `{"name":"spare","unit":"quantity"}`, 201)
+}
+
+// tell has Stripe been told of a meter's hour so many days ago, for an organization that the catalog
+// does not have any more. With toldConflict's question left out all four changes were made.
+func tell(h *dialecttest.Harness, meter string, days int) {
+	h.Database.Exec(`INSERT INTO report_intents (organization_id, meter, window_start, revision, mode,
+		total, send, identifier, customer, created_at, batch, batch_id)
+		SELECT generateUUIDv4(), ?, toStartOfHour(now() - INTERVAL ? DAY), 1, 'preaggregated', 1, 1,
+		?, 'cus_gone', now(), ?, generateUUIDv4()`, meter, days, "mh1-"+meter, len(meter))
 }
 
 func mappingOf(o *dialecttest.Organization) string { return "stripe_mappings/" + o.ID.String() }
