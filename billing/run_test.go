@@ -33,6 +33,7 @@ func TestReporter(t *testing.T) {
 				"two reporters fix one intent":              testTwoReporters,
 				"what is invoiced is carried":               testCarries,
 				"what is open when it is invoiced":          testClosedWhileOpen,
+				"what may have arrived goes as it was":      testSentAgain,
 			}
 			switch mode {
 			case schema.Preaggregated:
@@ -78,6 +79,23 @@ func testLateUsage(t *testing.T, b *building, mode schema.ReportMode) {
 	o.clock.Advance(time.Hour + 40*time.Minute)
 	o.run(schema.RunDone)
 	o.has("1", o.hour.Add(2*time.Hour), 1000)
+	o.sound()
+}
+
+// testSentAgain: nobody knows whether Stripe took the first revision, and there is more usage when it
+// is sent again: the same number under the same name, and the rest by another revision. With the
+// slot's number of now sent instead there was another value under the key, in every mode.
+func testSentAgain(t *testing.T, b *building, mode schema.ReportMode) {
+	o := b.office(t, mode, 1, billingtest.Options{})
+	o.use("1", o.hour, 100)
+	o.fail("1", o.hour, billingtest.BadGateway)
+	o.run(schema.RunDone)
+	o.told("1", o.hour, "1:100:unknown")
+	o.use("1", o.hour, 20)
+	o.clock.Advance(2 * time.Minute)
+	o.run(schema.RunDone)
+	o.told("1", o.hour, "1:100:accepted 2:120:accepted")
+	o.has("1", o.hour, 120)
 	o.sound()
 }
 
