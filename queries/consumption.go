@@ -69,17 +69,18 @@ func intoConsumption(r *ConsumptionRow) []any {
 	}
 }
 
-// ConsumptionDaily returns consumption by UTC day, user and agent, in that order, a row for each
-// (usage type, provider, endpoint, key, model, charge, purpose).
+// ConsumptionDaily hands consumption by UTC day, user and agent, in that order, to each, whose error
+// ends it and is returned: a row for each (usage type, provider, endpoint, key, model, charge,
+// purpose).
 func (q *Queries) ConsumptionDaily(
-	ctx context.Context, p ConsumptionParams,
-) ([]ConsumptionRow, error) {
-	return collect(ctx, q.conn, consumptionDaily, p)
+	ctx context.Context, p ConsumptionParams, each func(ConsumptionRow) error,
+) error {
+	return stream(ctx, q.conn, consumptionDaily, p, each)
 }
 
 // ConsumptionMonthly is ConsumptionDaily by UTC month.
 func (q *Queries) ConsumptionMonthly(
-	ctx context.Context, p ConsumptionParams,
-) ([]ConsumptionRow, error) {
-	return collect(ctx, q.conn, consumptionMonthly, p)
+	ctx context.Context, p ConsumptionParams, each func(ConsumptionRow) error,
+) error {
+	return stream(ctx, q.conn, consumptionMonthly, p, each)
 }

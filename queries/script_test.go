@@ -233,9 +233,13 @@ func (s *script) query(question string, v map[string]string) []string {
 		if question == "consumption_monthly" {
 			ask = s.q.ConsumptionMonthly
 		}
-		rows, err := ask(ctx, queries.ConsumptionParams{
+		var rows []queries.ConsumptionRow
+		err := ask(ctx, queries.ConsumptionParams{
 			Organization: organization, User: s.id(v["user"]), Agent: agent,
 			From: s.time(v["from"]), To: s.time(v["to"]),
+		}, func(row queries.ConsumptionRow) error {
+			rows = append(rows, row)
+			return nil
 		})
 		return lines(s, rows, err, func(r queries.ConsumptionRow) []any {
 			charge := map[bool]string{true: "$"}[r.Chargeable]

@@ -22,6 +22,7 @@ type reader struct {
 	queries *queries.Queries
 	ingest  *ingest.Ingest
 	reads   *reads
+	turns   *turns
 }
 
 func (r *reader) AgentUsage(
@@ -237,31 +238,6 @@ func (r *reader) BillableRequests(
 				all.Newest[i] = dialect.BillableRequest(row)
 			}
 			return all, rowBytes * (1 + len(rows)), nil
-		})
-}
-
-func (r *reader) ConsumptionLogs(
-	ctx context.Context, p dialect.ConsumptionLogsParams,
-) ([]dialect.Consumption, error) {
-	p.From, p.To = p.From.UTC(), p.To.UTC()
-	ask := r.queries.ConsumptionDaily
-	if p.Period == dialect.Monthly {
-		ask = r.queries.ConsumptionMonthly
-	}
-	return read(ctx, r.reads, consumptionReads, p.Organization, p,
-		func(ctx context.Context) ([]dialect.Consumption, int, error) {
-			rows, err := ask(ctx, queries.ConsumptionParams{
-				Organization: p.Organization, User: p.User, Agent: p.Agent,
-				From: p.From, To: p.To,
-			})
-			if err != nil {
-				return nil, 0, err
-			}
-			logs := make([]dialect.Consumption, len(rows))
-			for i, row := range rows {
-				logs[i] = dialect.Consumption(row)
-			}
-			return logs, rowBytes * (1 + len(rows)), nil
 		})
 }
 

@@ -203,14 +203,16 @@ func (s *Server) dialects(door dialect.Door) (all []dialect.Dialect) {
 }
 
 func (s *Server) door() dialect.Door {
+	turns := newTurns(analystsAtOnce(), s.reads.metrics)
 	door := dialect.Door{
-		Access:    s.cfg.Directory,
-		Reader:    &reader{queries: s.cfg.Queries, ingest: s.cfg.Ingest, reads: s.reads},
+		Access: s.cfg.Directory,
+		Reader: &reader{
+			queries: s.cfg.Queries, ingest: s.cfg.Ingest, reads: s.reads, turns: turns,
+		},
 		Corrector: &corrector{s.cfg.Corrections, s.reads.group},
 		Catalog:   &catalog{directory: s.cfg.Directory, queries: s.cfg.Queries},
 		Usage: &usageReads{
-			queries: s.cfg.Queries, reads: s.reads,
-			turns: newTurns(analystsAtOnce(), s.reads.metrics), answers: s.reads.answers,
+			queries: s.cfg.Queries, reads: s.reads, turns: turns, answers: s.reads.answers,
 		},
 		Exports: s.cfg.Exports,
 		Now:     s.cfg.Now,

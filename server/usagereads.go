@@ -153,7 +153,7 @@ func (u *usageReads) ask(
 	return end()
 }
 
-func hand(rows []schema.UsageRow, each func(schema.UsageRow) error) error {
+func hand[R any](rows []R, each func(R) error) error {
 	for _, row := range rows {
 		if err := each(row); err != nil {
 			return err

@@ -106,9 +106,12 @@ type Reader interface {
 	// BillableRequests returns a user's events of services in their current revisions, the newest
 	// first, and what all of them in the range cost.
 	BillableRequests(ctx context.Context, p BillableRequestsParams) (BillableRequests, error)
-	// ConsumptionLogs returns consumption by period, user and agent, ordered by period; one row
-	// for each (period, user, agent, usage type, charge, provider, endpoint, key, model, purpose).
-	ConsumptionLogs(ctx context.Context, p ConsumptionLogsParams) ([]Consumption, error)
+	// ConsumptionLogs hands consumption by period, user and agent, in that order, to each, whose
+	// error ends it and is returned: one row for each (period, user, agent, usage type, charge,
+	// provider, endpoint, key, model, purpose). Overloaded when too many ask for much at once.
+	ConsumptionLogs(
+		ctx context.Context, p ConsumptionLogsParams, each func(Consumption) error,
+	) error
 	// Unpriced returns what was used without a rate to price it, the most measurements first.
 	Unpriced(ctx context.Context, p UnpricedParams) ([]Unpriced, error)
 }

@@ -1,9 +1,7 @@
 package memori
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,54 +39,6 @@ type tally struct {
 type logKey struct {
 	start       time.Time
 	user, agent uuid.UUID
-}
-
-// encodeLogs makes one log for each period, user and agent that used something Memori counts,
-// ordered by period, user's name, memori's name.
-func encodeLogs(
-	s *access.Snapshot, p dialect.ConsumptionLogsParams, rows []dialect.Consumption,
-) []consumptionLog {
-	tallies := make(map[logKey]*tally)
-	var keys []logKey
-	for _, row := range rows {
-		// What was corrected away counts nothing, whether or not a merge has removed its row yet.
-		if !counted(row.UsageType) || row.Quantity.Sign() == 0 {
-			continue
-		}
-		key := logKey{row.Start.UTC(), row.User, row.Agent}
-		t := tallies[key]
-		if t == nil {
-			t = &tally{
-				prompt:     make(map[string]schema.Quantity),
-				completion: make(map[string]schema.Quantity),
-			}
-			tallies[key] = t
-			keys = append(keys, key)
-		}
-		t.add(row)
-	}
-	logs := make([]consumptionLog, len(keys))
-	for i, key := range keys {
-		logs[i] = encodeLog(s, p, key, tallies[key])
-	}
-	slices.SortFunc(logs, compareLogs)
-	return logs
-}
-
-func compareLogs(a, b consumptionLog) int {
-	text := func(s *string) string {
-		if s == nil {
-			return ""
-		}
-		return *s
-	}
-	return cmp.Or(
-		cmp.Compare(a.From, b.From),
-		cmp.Compare(text(a.UserName), text(b.UserName)),
-		cmp.Compare(text(a.MemoriName), text(b.MemoriName)),
-		cmp.Compare(text(a.UserID), text(b.UserID)), // two of one name keep an order
-		cmp.Compare(text(a.MemoriID), text(b.MemoriID)),
-	)
 }
 
 func counted(usageType string) bool {

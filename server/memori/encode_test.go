@@ -1,6 +1,9 @@
 package memori
 
 import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -32,8 +35,29 @@ func encodeOf(t *testing.T, chargeable bool, rows ...string) []consumptionLog {
 			Agent: cleosAgent, UsageType: usageType, Chargeable: chargeable,
 			Quantity: quantity(t, n)})
 	}
-	return encodeLogs(newCatalog().Snapshot(),
-		dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Daily}, in)
+	return written(t, dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Daily}, in)
+}
+
+// written returns the logs that are written of rows.
+func written(
+	t *testing.T, p dialect.ConsumptionLogsParams, rows []dialect.Consumption,
+) []consumptionLog {
+	t.Helper()
+	var b bytes.Buffer
+	w := newLogWriter(&b, newCatalog().Snapshot(), p)
+	for _, row := range rows {
+		if err := w.row(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.close([]byte(listNull + "}")); err != nil {
+		t.Fatal(err)
+	}
+	var list listResponse
+	if err := json.Unmarshal(b.Bytes(), &list); err != nil {
+		t.Fatalf("%v in %s", err, &b)
+	}
+	return list.ConsumptionLogs
 }
 
 func TestCounters(t *testing.T) {
@@ -138,16 +162,16 @@ func TestLogsAreOrderedAndNamed(t *testing.T) {
 			UsageType: schema.Sessions, Quantity: schema.WholeQuantity(1)}
 	}
 	rows := []dialect.Consumption{
-		row("2026-02-01", ada, bensAgent),
 		row("2026-01-01", cleo, bensAgent),
 		row("2026-01-01", cleo, cleosAgent),
 		row("2026-01-01", unknown, uuid.Nil),
 		row("2026-01-01", uuid.Nil, unknown),
 		row("2026-01-01", ada, bensAgent),
 		row("2026-01-01", ada, bensAgent),
+		row("2026-02-01", ada, bensAgent),
 	}
 	params := dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Monthly}
-	logs := encodeLogs(newCatalog().Snapshot(), params, rows)
+	logs := written(t, params, rows)
 	text := func(s *string) string {
 		if s == nil {
 			return "null"
@@ -170,16 +194,49 @@ func TestLogsAreOrderedAndNamed(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	slices.Reverse(rows)
-	if diff := cmp.Diff(logs, encodeLogs(newCatalog().Snapshot(), params, rows)); diff != "" {
+	slices.Reverse(rows[:len(rows)-1])
+	if diff := cmp.Diff(logs, written(t, params, rows)); diff != "" {
 		t.Errorf("another order of rows: %s", diff)
 	}
 	params.Period = dialect.Daily
 	ids := map[string]bool{}
-	for _, l := range append(logs, encodeLogs(newCatalog().Snapshot(), params, rows)...) {
+	for _, l := range append(logs, written(t, params, rows)...) {
 		ids[l.ConsumptionLogID] = true
 	}
 	if len(ids) != 2*len(logs) {
 		t.Errorf("%d ids of %d logs", len(ids), 2*len(logs))
 	}
+}
+
+// TestLargeAnswersAreNotHeld: an answer of 10,000 logs of a day, 7 MB, is held by its order's 4 MiB
+// at most, and is whole. With periodBytesMax without end, all of it is.
+func TestLargeAnswersAreNotHeld(t *testing.T) {
+	var out braceCounter
+	w := newLogWriter(&out, newCatalog().Snapshot(),
+		dialect.ConsumptionLogsParams{Organization: acme, Period: dialect.Daily})
+	held, logs := 0, 10_000
+	for i := range logs {
+		var user uuid.UUID
+		binary.BigEndian.PutUint32(user[:], uint32(i))
+		err := w.row(dialect.Consumption{Start: day("2026-01-01"), User: user, Agent: bensAgent,
+			UsageType: schema.Input, Model: "gpt-4o", Quantity: schema.WholeQuantity(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = max(held, w.bytes)
+	}
+	if err := w.close([]byte(listNull + "}")); err != nil {
+		t.Fatal(err)
+	}
+	if held > periodBytesMax || out.braces != 3*logs+1 {
+		t.Errorf("%d objects closed, and %d bytes were held at most", out.braces, held)
+	}
+}
+
+// braceCounter counts the ends of objects, of which a log has three, and keeps nothing.
+type braceCounter struct{ braces int }
+
+func (c *braceCounter) Write(p []byte) (int, error) {
+	c.braces += bytes.Count(p, []byte{'}'})
+	return len(p), nil
 }

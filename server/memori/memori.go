@@ -3,7 +3,9 @@
 package memori
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"sync/atomic"
 
 	"github.com/gofiber/fiber/v2"
@@ -63,16 +65,20 @@ func (d *api) logs(c *fiber.Ctx, s subject) error {
 	if err != nil {
 		return err
 	}
-	var rows []dialect.Consumption
-	if !q.empty {
-		ctx, cancel := dialect.Reading(c)
-		defer cancel()
-		if rows, err = d.door.Reader.ConsumptionLogs(ctx, params); err != nil {
-			return err
-		}
-	}
-	logs := encodeLogs(snapshot, params, rows)
-	return d.respond(c, listResponse{ConsumptionLogs: logs, ResultMessage: messageOK})
+	return d.door.Respond(c, dialect.Identity, func() { begin(c) },
+		func(ctx context.Context, w io.Writer) error {
+			logs := newLogWriter(w, snapshot, params)
+			if !q.empty {
+				if err := d.door.Reader.ConsumptionLogs(ctx, params, logs.row); err != nil {
+					return err
+				}
+			}
+			rest, err := d.envelope(listResponse{ResultMessage: messageOK})
+			if err != nil {
+				return err
+			}
+			return logs.close(rest)
+		})
 }
 
 func (d *api) writeError(c *fiber.Ctx, err error) error {
@@ -83,15 +89,23 @@ func (d *api) writeError(c *fiber.Ctx, err error) error {
 // respond writes any answer with HTTP 200: clients parse the body of every status and look at its
 // resultCode only.
 func (d *api) respond(c *fiber.Ctx, answer listResponse) error {
-	answer.RequestID = d.requests.Add(1)
-	answer.RequestDateTime = d.door.Now().UTC().Format(millisecondsUTC)
-	body, err := json.Marshal(answer)
+	body, err := d.envelope(answer)
 	if err != nil {
 		return err
 	}
+	begin(c)
+	return c.Status(fiber.StatusOK).Send(body)
+}
+
+func (d *api) envelope(answer listResponse) ([]byte, error) {
+	answer.RequestID = d.requests.Add(1)
+	answer.RequestDateTime = d.door.Now().UTC().Format(millisecondsUTC)
+	return json.Marshal(answer)
+}
+
+func begin(c *fiber.Ctx) {
 	allowOrigin(c)
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
-	return c.Status(fiber.StatusOK).Send(body)
 }
 
 // preflight lets a browser send the request: the client asks for credentials and sets a

@@ -82,10 +82,15 @@ type reader struct {
 }
 
 func (r *reader) ConsumptionLogs(
-	_ context.Context, p dialect.ConsumptionLogsParams,
-) ([]dialect.Consumption, error) {
+	_ context.Context, p dialect.ConsumptionLogsParams, each func(dialect.Consumption) error,
+) error {
 	r.asked = append(r.asked, p)
-	return r.answer, r.err
+	for _, row := range r.answer {
+		if err := each(row); err != nil {
+			return err
+		}
+	}
+	return r.err
 }
 
 func newApp(r dialect.Reader) *fiber.App {

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/meterhouse/meterhouse/schema"
+	"github.com/meterhouse/meterhouse/server/dialect"
 )
 
 // formats are what answers are written as; where a client likes several as much, the first.
@@ -128,13 +129,6 @@ func mediaQuality(ranges []quality, media string) (of, exact int) {
 	return of, exact
 }
 
-// Encodings of answers.
-const (
-	identity = ""
-	gzipped  = "gzip"
-	zstded   = "zstd"
-)
-
 // acceptedEncoding returns the encoding that an Accept-Encoding header likes best; of those it
 // likes as much, the one that is cheapest.
 func acceptedEncoding(accept string) string {
@@ -147,15 +141,15 @@ func acceptedEncoding(accept string) string {
 		}
 		return 0
 	}
-	best, most := identity, 0
+	best, most := dialect.Identity, 0
 	if i := slices.IndexFunc(ranges, func(q quality) bool { return q.name == "identity" }); i >= 0 {
 		most = max(ranges[i].of-1, 0) // what is smaller is liked more where both are liked as much
 	}
-	if q := of(zstded); q > most {
-		best, most = zstded, q
+	if q := of(dialect.Zstd); q > most {
+		best, most = dialect.Zstd, q
 	}
-	if q := of(gzipped, "x-gzip"); q > most {
-		best = gzipped
+	if q := of(dialect.Gzip, "x-gzip"); q > most {
+		best = dialect.Gzip
 	}
 	return best
 }

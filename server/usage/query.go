@@ -100,11 +100,11 @@ func (d *api) send(c *fiber.Ctx, p params, q schema.UsageQuery) error {
 			return c.SendStatus(fiber.StatusNotModified)
 		}
 	}
-	encoding := identity
+	encoding := dialect.Identity
 	if format != schema.FormatParquet { // whose columns are compressed already
 		encoding = acceptedEncoding(header(c, fiber.HeaderAcceptEncoding))
 	}
-	return d.respond(c, encoding, func() {
+	return d.door.Respond(c, encoding, func() {
 		private(c, tag)
 		c.Set(fiber.HeaderContentType, tabular.ContentType(format))
 		if suffix := suffixes[format]; suffix != "" {
