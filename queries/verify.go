@@ -51,6 +51,10 @@ type Sums struct {
 	Events       int64
 	Measurements int64
 	Unpriced     int64
+
+	// Keys tells apart what else of a rollup's key the sums are counted for: the hour, the model, the
+	// agent. It is additive modulo 2^64, and 0 where nobody asked for it.
+	Keys uint64
 }
 
 func (s *Sums) into() []any {
@@ -68,6 +72,7 @@ func (s Sums) Add(t Sums) Sums {
 		Events:       s.Events + t.Events,
 		Measurements: s.Measurements + t.Measurements,
 		Unpriced:     s.Unpriced + t.Unpriced,
+		Keys:         s.Keys + t.Keys,
 	}
 }
 
@@ -80,6 +85,7 @@ func (s Sums) Sub(t Sums) Sums {
 		Events:       -t.Events,
 		Measurements: -t.Measurements,
 		Unpriced:     -t.Unpriced,
+		Keys:         -t.Keys,
 	})
 }
 
@@ -91,7 +97,7 @@ const (
 	ConsumptionMonthly = "consumption_monthly"
 )
 
-// Difference is a sum of a rollup that is not the ledger's.
+// Difference is a sum of a rollup that is not the ledger's, or that is counted for something else.
 type Difference struct {
 	Table        string // the rollup
 	Organization uuid.UUID
@@ -103,7 +109,8 @@ type Difference struct {
 
 func (d *Difference) into() []any {
 	into := []any{&d.Organization, &d.Period, &d.UsageType}
-	return append(append(into, d.Ledger.into()...), d.Rollup.into()...)
+	into = append(append(into, d.Ledger.into()...), d.Rollup.into()...)
+	return append(into, &d.Ledger.Keys, &d.Rollup.Keys)
 }
 
 func bindDays(p VerifyParams) []any {
@@ -165,7 +172,7 @@ var (
 )
 
 // VerifyRollups returns where a rollup is not the sum of the ledger's rows, at most 1,000
-// differences of days and of months, ordered by table, period, organization and usage type. An
+// differences of each rollup, ordered by table, period, organization and usage type. An
 // insert under way shows as a difference that is another one, or gone, when asked again. Of a month
 // whose days are not all asked about, the others are taken to be right in consumption_daily.
 func (q *Queries) VerifyRollups(ctx context.Context, p VerifyParams) ([]Difference, error) {

@@ -1,6 +1,14 @@
 -- Does consumption_monthly hold the sums of consumption_daily, by UTC month?
 -- Organizations, months and usage types whose sums differ, with both sums, and all of the
 -- organizations named, whose days differ from the ledger. From and to are first days of months.
+-- Keys are as in verify_rollups.sql.
+WITH
+    organization_id IN
+    (
+        SELECT organization_id
+        FROM erasures FINAL
+        WHERE done_at = toDateTime64(0, 6, 'UTC')
+    ) AS replacing
 SELECT
     organization_id,
     period,
@@ -16,7 +24,9 @@ SELECT
     sumIf(billed_cost, side = 'monthly') AS monthly_billed_cost,
     sumIf(events, side = 'monthly') AS monthly_events,
     sumIf(measurements, side = 'monthly') AS monthly_measurements,
-    sumIf(unpriced, side = 'monthly') AS monthly_unpriced
+    sumIf(unpriced, side = 'monthly') AS monthly_unpriced,
+    sumIf(keys, side = 'daily' AND NOT replacing) AS daily_keys,
+    sumIf(keys, side = 'monthly' AND NOT replacing) AS monthly_keys
 FROM
 (
     SELECT
@@ -29,7 +39,14 @@ FROM
         sum(consumption_daily.billed_cost) AS billed_cost,
         sum(consumption_daily.events) AS events,
         sum(consumption_daily.measurements) AS measurements,
-        sum(consumption_daily.unpriced) AS unpriced
+        sum(consumption_daily.unpriced) AS unpriced,
+        sum((reinterpretAsUInt64(consumption_daily.quantity) * 2654435761
+            + reinterpretAsUInt64(consumption_daily.provider_cost) * 2246822519
+            + reinterpretAsUInt64(consumption_daily.billed_cost) * 3266489917
+            + toUInt64(consumption_daily.measurements) * 668265263
+            + toUInt64(consumption_daily.events) * 374761393
+            + toUInt64(consumption_daily.unpriced) * 2147483647)
+            * cityHash64(agent_id, user_id, dimension_id)) AS keys
     FROM consumption_daily
     WHERE day >= {from:Date}
       AND day < {to:Date}
@@ -48,7 +65,14 @@ FROM
         sum(consumption_monthly.billed_cost) AS billed_cost,
         sum(consumption_monthly.events) AS events,
         sum(consumption_monthly.measurements) AS measurements,
-        sum(consumption_monthly.unpriced) AS unpriced
+        sum(consumption_monthly.unpriced) AS unpriced,
+        sum((reinterpretAsUInt64(consumption_monthly.quantity) * 2654435761
+            + reinterpretAsUInt64(consumption_monthly.provider_cost) * 2246822519
+            + reinterpretAsUInt64(consumption_monthly.billed_cost) * 3266489917
+            + toUInt64(consumption_monthly.measurements) * 668265263
+            + toUInt64(consumption_monthly.events) * 374761393
+            + toUInt64(consumption_monthly.unpriced) * 2147483647)
+            * cityHash64(agent_id, user_id, dimension_id)) AS keys
     FROM consumption_monthly
     WHERE month >= {from:Date}
       AND month < {to:Date}
@@ -77,6 +101,7 @@ HAVING
     OR daily_events != monthly_events
     OR daily_measurements != monthly_measurements
     OR daily_unpriced != monthly_unpriced
+    OR daily_keys != monthly_keys
     OR has({organizations:Array(UUID)}, organization_id)
 ORDER BY
     period,

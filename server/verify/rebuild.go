@@ -115,22 +115,38 @@ func (v *Verifier) month(ctx context.Context, p RebuildParams, month, from, to t
 		return nil
 	}
 	// A month is made of its days: those that nobody asked for have to be right as well.
-	differences, err := v.cfg.Queries.VerifyRollups(ctx, queries.VerifyParams{From: month, To: end})
-	if err != nil {
+	if err := v.otherDays(ctx, p, month, from, to); err != nil {
 		return err
-	}
-	for _, day := range daysOf(slices.DeleteFunc(differences, func(d queries.Difference) bool {
-		return d.Table != queries.ConsumptionDaily
-	})) {
-		if day.Before(from) || !day.Before(to) {
-			if err := v.mendDay(ctx, p, queries.ConsumptionDaily, day); err != nil {
-				return err
-			}
-		}
 	}
 	return v.mend(ctx, p, queries.RebuildParams{
 		Table: queries.ConsumptionMonthly, From: month, To: end,
 	})
+}
+
+// otherDays mends the days of a month that are not in [from, to), as far as consumption_daily goes.
+func (v *Verifier) otherDays(
+	ctx context.Context, p RebuildParams, month, from, to time.Time,
+) error {
+	end := month.AddDate(0, 1, 0)
+	for month.Before(end) {
+		all, err := v.cfg.Queries.VerifyRollups(ctx, queries.VerifyParams{From: month, To: end})
+		if err != nil {
+			return err
+		}
+		// One answer may not have all of them: the days after its last one are asked about again.
+		month = end
+		for _, day := range daysOf(slices.DeleteFunc(all, func(d queries.Difference) bool {
+			return d.Table != queries.ConsumptionDaily
+		})) {
+			if day.Before(from) || !day.Before(to) {
+				if err := v.mendDay(ctx, p, queries.ConsumptionDaily, day); err != nil {
+					return err
+				}
+			}
+			month = day.AddDate(0, 0, 1)
+		}
+	}
+	return nil
 }
 
 func (v *Verifier) mendDay(

@@ -231,13 +231,30 @@ func textOfDifference(d queries.Difference) Finding {
 	if d.Table == queries.ConsumptionMonthly {
 		to = d.Period.AddDate(0, 1, 0)
 	}
-	f := finding(Rollup, "%s: organization %s, %s, %s: ledger %s, rollup %s, delta %s: run "+
+	f := finding(Rollup, "%s: organization %s, %s, %s: %s: run "+
 		"`meterhouse rebuild --table %s --from %s --to %s`", d.Table, d.Organization,
-		d.Period.Format(time.DateOnly), d.UsageType, TextOfSums(d.Ledger), TextOfSums(d.Rollup),
-		TextOfSums(d.Rollup.Sub(d.Ledger)), d.Table, d.Period.Format(time.DateOnly),
-		to.Format(time.DateOnly))
+		d.Period.Format(time.DateOnly), d.UsageType, textOfDelta(d), d.Table,
+		d.Period.Format(time.DateOnly), to.Format(time.DateOnly))
 	f.difference = d
 	return f
+}
+
+// keys is what is not told apart by a rollup's sums and is by its keys.
+var keys = map[string]string{
+	queries.AgentUsage15m:      "agent, quarter hour, service, model and chargeable",
+	queries.BillableHourly:     "hour, model and chargeable",
+	queries.ConsumptionDaily:   "agent, user and dimension",
+	queries.ConsumptionMonthly: "agent, user and dimension",
+}
+
+func textOfDelta(d queries.Difference) string {
+	delta := d.Rollup.Sub(d.Ledger)
+	if delta == (queries.Sums{Keys: delta.Keys}) {
+		return fmt.Sprintf("keys differ: the sums are right (%s), what they are counted for is not "+
+			"(%s)", TextOfSums(d.Ledger), keys[d.Table])
+	}
+	return fmt.Sprintf("ledger %s, rollup %s, delta %s",
+		TextOfSums(d.Ledger), TextOfSums(d.Rollup), TextOfSums(delta))
 }
 
 // TextOfSums says what sums are, leaving out what is 0.
