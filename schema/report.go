@@ -287,3 +287,29 @@ type ReportRun struct {
 	NotBefore time.Time // the next calls of Stripe; zero: at once
 	Detail    string
 }
+
+// StripeAccount is an account of Stripe's that a database is reported to.
+type StripeAccount struct {
+	Number uint64 // counts a database's accounts from 1; 0: there is none
+	Live   bool   // false: a test account, or a sandbox
+	ID     string // acct_…; empty: the key may not ask
+	At     time.Time
+	Writer uuid.UUID
+}
+
+// String names an account as people know it.
+func (a StripeAccount) String() string {
+	name := "a test account"
+	if a.Live {
+		name = "a live account"
+	}
+	if a.ID != "" {
+		name += " (" + a.ID + ")"
+	}
+	return name
+}
+
+// Is reports whether two may be one account: whose ids are known have the same.
+func (a StripeAccount) Is(other StripeAccount) bool {
+	return a.Live == other.Live && (a.ID == "" || other.ID == "" || a.ID == other.ID)
+}

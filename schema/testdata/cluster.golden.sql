@@ -1518,3 +1518,20 @@ WHERE u.chargeable
 
 ALTER TABLE stripe_comparisons
     ADD COLUMN IF NOT EXISTS part Bool COMMENT 'of a longer range' AFTER run
+
+CREATE TABLE IF NOT EXISTS stripe_accounts ON CLUSTER 'meterhouse_test'
+(
+    number UInt64 COMMENT 'counts the accounts from 1',
+    live Bool COMMENT 'false: a test account, or a sandbox',
+    account String COMMENT 'acct_…, empty: the key may not ask',
+    at DateTime64(6, 'UTC'),
+    writer UUID
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/all/{database}/stripe_accounts', '{shard}-{replica}')
+ORDER BY number
+SETTINGS
+    replicated_deduplication_window = 10000,
+    replicated_deduplication_window_seconds = 604800,
+    fsync_after_insert = 1,
+    min_compressed_bytes_to_fsync_after_fetch = 1,
+    fsync_part_directory = 1

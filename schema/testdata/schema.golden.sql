@@ -1227,6 +1227,18 @@ ENGINE = ReplacingMergeTree(version)
 ORDER BY name
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
 
+CREATE TABLE stripe_accounts
+(
+    `number` UInt64 COMMENT 'counts the accounts from 1',
+    `live` Bool COMMENT 'false: a test account, or a sandbox',
+    `account` String COMMENT 'acct_…, empty: the key may not ask',
+    `at` DateTime64(6, 'UTC'),
+    `writer` UUID
+)
+ENGINE = MergeTree
+ORDER BY number
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+
 CREATE TABLE stripe_comparisons
 (
     `organization_id` UUID,
