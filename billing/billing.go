@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +59,8 @@ type Reporter struct {
 	limit   *rate.Limiter // of every call of Stripe
 	turn    chan struct{} // a pass of this Reporter has it: two would only be in each other's way
 	metrics *metrics
-	carried time.Time // when carries were last looked for; who has the turn uses it
+	carried time.Time   // when carries were last looked for; who has the turn uses it
+	claimed atomic.Bool // the database's account is the key's
 	crash   func(step string) error
 }
 

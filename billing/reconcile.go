@@ -54,6 +54,11 @@ func (r *Reporter) Reconcile(ctx context.Context) (all []schema.Comparison, err 
 				"Stripe is left alone until %s", run.NotBefore.UTC().Format(time.RFC3339))
 		}
 	}
+	if why, err := r.elsewhere(ctx); err != nil {
+		return nil, err
+	} else if why != "" {
+		return nil, schema.Errorf(schema.Unavailable, "", "%s", why)
+	}
 	organizations, meters, err := r.cfg.Queries.Billed(ctx)
 	if err != nil {
 		return nil, err

@@ -90,6 +90,9 @@ func (r *Reporter) Run(ctx context.Context) (run schema.ReportRun, err error) {
 		waits, err = p.restored(ctx)
 	}
 	if err == nil && !waits {
+		waits, err = p.foreign(ctx, p.elsewhere)
+	}
+	if err == nil && !waits {
 		err = p.work(ctx)
 	}
 	if waits {
@@ -181,6 +184,11 @@ func (p *pass) round(ctx context.Context) (bool, error) {
 			batch.Intents = append(batch.Intents, j.intent)
 		default:
 			sending = append(sending, j)
+		}
+	}
+	if len(batch.Intents)+len(sending) > 0 {
+		if other, err := p.foreign(ctx, p.claimAccount); err != nil || other {
+			return false, err
 		}
 	}
 	if len(batch.Intents) > 0 {
@@ -411,7 +419,7 @@ func (p *pass) log(err error) {
 		message = "report pass failed, the next one goes on where it ended"
 		more = append(more, "error", err)
 	case p.run.End == schema.RunHalted:
-		level, message = p.cfg.Logger.Error, "Stripe refuses the key: check STRIPE_API_KEY"
+		level, message = p.cfg.Logger.Error, "reports are halted: check STRIPE_API_KEY"
 		more = append(more, "detail", p.run.Detail)
 	case p.run.End != schema.RunDone:
 		level = p.cfg.Logger.Warn

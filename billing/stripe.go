@@ -67,6 +67,9 @@ type Client struct {
 	mu     sync.Mutex
 	meters map[string]string // ids of active meters by event name
 	seen   time.Time         // when meters was read
+
+	accountKnown bool   // it was asked for
+	accountID    string // acct_…; empty: the key may not ask
 }
 
 // Format writes what it is and nothing of what it holds, whatever the verb.

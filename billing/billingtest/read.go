@@ -130,6 +130,15 @@ func (s *Stripe) get(c *call) answer {
 		fmt.Sprintf("Unrecognized request URL (GET: %s)", c.path))
 }
 
+// who tells a key whose it is. It is no call that counts, or goes wrong.
+func (s *Stripe) who(c *call) answer {
+	if status := s.refused[c.account]; status != 0 || strings.HasPrefix(c.account, "rk_") {
+		return failure(cmp.Or(status, http.StatusForbidden), "invalid_request_error", "",
+			"The provided key does not have the required permissions")
+	}
+	return found(map[string]any{"id": cmp.Or(s.options.Account, "acct_test"), "object": "account"})
+}
+
 // page returns a page of a list as Stripe's lists are: ten unless more are asked for, after an id.
 func page(c *call, all []map[string]any) answer {
 	limit := 10

@@ -65,6 +65,8 @@ type Options struct {
 	// for all of that period, and no events.
 	FirstInvoices bool
 
+	Account string // acct_…; empty: acct_test. Restricted keys may not ask
+
 	UnknownAtOnce bool          // an unknown customer is a 400; else it is reported later
 	Samples       int           // errors that a report names; 0: 5
 	SummaryLag    time.Duration // until summaries have an event
@@ -287,6 +289,9 @@ func (s *Stripe) answer(r *http.Request, c *call, badForm error) answer {
 	defer s.mu.Unlock()
 	c.now = s.clock.Now()
 	s.settle(c.now)
+	if c.method == http.MethodGet && c.path == "/v1/account" {
+		return s.who(c)
+	}
 	s.counts.Calls++
 	s.check(r, c, badForm)
 	if status := s.refused[c.account]; status != 0 {

@@ -36,6 +36,9 @@ func (p *patient) checkStripe(ctx context.Context) error {
 	if !p.checkStripeClock(ctx, b.base) {
 		return nil
 	}
+	if err := p.checkStripeAccount(ctx, client); err != nil {
+		return err
+	}
 	meters, err := client.MeterFaults(ctx, b.mode)
 	if f := (*billing.Failure)(nil); errors.As(err, &f) && f.Answer.Ends == schema.RunHalted {
 		p.say("stripe", problem, "make a key at Stripe that may read and write billing meters",
@@ -57,6 +60,26 @@ func (p *patient) checkStripe(ctx context.Context) error {
 	}
 	p.checkMeters(c.Organizations, meters)
 	return p.checkCustomers(ctx, client, c.Organizations)
+}
+
+// checkStripeAccount holds the key's account against the one that the database is reported to.
+func (p *patient) checkStripeAccount(ctx context.Context, client *billing.Client) error {
+	if p.queries == nil {
+		return nil
+	}
+	was, err := p.queries.StripeAccount(ctx)
+	if queries.Missing(err) || err == nil && was.Number == 0 {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	is, _ := client.Account(ctx) // what Stripe does not say is compared by nothing
+	if !was.Is(is) {
+		p.say("stripe", problem, "use the other's key, or see docs/billing.md and run meterhouse "+
+			"report --new-account", "the database is reported to %s, and the key is of %s: nothing "+
+			"is told", was, is)
+	}
+	return nil
 }
 
 // checkMeters looks for each meter that organizations are billed by among those of the account.

@@ -269,6 +269,11 @@ func (d *examined) stripeRefuses(t *testing.T) {
 	d.wantFinding(t, found, fine, "stripe", "live mode")
 	found = d.look(exitFailed, []string{"STRIPE_API_BASE=http://127.0.0.1:1"})
 	d.wantFinding(t, found, problem, "stripe", "cannot be reached")
+	c := d.clickhouse()
+	c.lines(t, "INSERT INTO stripe_accounts VALUES (99, true, 'acct_live', now(), generateUUIDv4())")
+	d.wantFinding(t, d.look(exitFailed, nil), problem, "stripe",
+		"reported to a live account (acct_live), and the key is of a test account (acct_test)")
+	c.lines(t, "DELETE FROM stripe_accounts WHERE number = 99")
 }
 
 // database has ClickHouse away, and an error of it that somebody should see.

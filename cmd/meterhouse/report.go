@@ -56,6 +56,8 @@ func (c *config) reportWork(args []string, std streams) (reportWork, error) {
 	f.BoolFunc("reconcile", "compare what Stripe has with what it was told", chosen(reconcile))
 	f.BoolFunc("after-restore", "compare what Stripe has with what a restored database says it was "+
 		"told, and let reports go on", chosen(afterRestore))
+	f.BoolFunc("new-account", "tell the account of STRIPE_API_KEY from now on what another account of "+
+		"Stripe's was told", chosen(newAccount))
 	f.Func("explain", "show all that is behind the number of a `slot`, as "+
 		"organization/meter/2026-11-22T13", func(text string) error {
 		slot, err := schema.ParseSlot(text)
@@ -69,8 +71,8 @@ func (c *config) reportWork(args []string, std streams) (reportWork, error) {
 		return nil, err
 	}
 	if len(works) != 1 {
-		fmt.Fprintln(std.err,
-			"meterhouse report: give one of --once, --reconcile, --after-restore and --explain SLOT")
+		fmt.Fprintln(std.err, "meterhouse report: give one of --once, --reconcile, --after-restore, "+
+			"--new-account and --explain SLOT")
 		return nil, errUsage
 	}
 	return works[0], nil
@@ -130,6 +132,15 @@ func afterRestore(ctx context.Context, r *billing.Reporter, out io.Writer) error
 	}
 	if err == nil {
 		fmt.Fprintln(out, "reports go on")
+	}
+	return err
+}
+
+// newAccount has another account of Stripe's told.
+func newAccount(ctx context.Context, r *billing.Reporter, out io.Writer) error {
+	n, err := r.NewAccount(ctx)
+	if err == nil {
+		fmt.Fprintf(out, "reports go on, %d revisions that another account has are told again\n", n)
 	}
 	return err
 }
