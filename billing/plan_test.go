@@ -266,7 +266,7 @@ func TestDeliveries(t *testing.T) {
 		t.Helper()
 		r := schema.Revision{Intent: schema.Intent{
 			Slot: planSlot("m"), Revision: revision, Mode: mode, Identifier: "name", Send: 7,
-		}, Rotations: rotations}
+		}, Rotations: rotations, Attempts: 5}
 		d := deliveryOf(r)
 		if d.Key != key || !d.Time.Equal(planHour.Add(time.Duration(second)*time.Second)) ||
 			d.Intent != r.Intent {

@@ -18,7 +18,26 @@ func TestHoursWait(t *testing.T) {
 	t.Run("without a customer", func(t *testing.T) { testWithoutCustomer(t, b) })
 	t.Run("for consent", func(t *testing.T) { testCredit(t, b) })
 	t.Run("of the retired", func(t *testing.T) { testRetired(t, b) })
+	t.Run("for what comes late", func(t *testing.T) { testSealDelay(t, b) })
 	t.Run("for the sweep", func(t *testing.T) { testSweep(t, b) })
+}
+
+// testSealDelay: an hour is told ten minutes after its end, and not before. With sealed's delay left
+// out it was told at once.
+func testSealDelay(t *testing.T, b *building) {
+	o := b.office(t, schema.Preaggregated, 1, billingtest.Options{})
+	hour := o.hour.Add(2 * time.Hour) // it is half past
+	o.use("1", hour, 5)
+	for _, step := range []struct {
+		wait time.Duration
+		sent uint64
+	}{{30 * time.Minute, 0}, {10*time.Minute - time.Second, 0}, {time.Second, 1}} {
+		o.clock.Advance(step.wait)
+		if run := o.run(schema.RunDone); run.Sent != step.sent {
+			t.Errorf("%s later %d sent, want %d", step.wait, run.Sent, step.sent)
+		}
+	}
+	o.has("1", hour, 5)
 }
 
 // testSweep has one node that runs and has not looked for copies for a while: the hour that ended
