@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,7 +40,7 @@ func (a answers) take(
 		return nil, &schema.Error{
 			Kind:       schema.Overloaded,
 			Message:    "too many large answers are not read yet; read them, or try again",
-			RetryAfter: answerWait,
+			RetryAfter: a.budget.Later(organization, amount, answerWait),
 		}
 	}
 	return func() { a.budget.Give(organization, amount) }, nil
@@ -82,17 +83,18 @@ func (s *Server) holdAnswer(c *fiber.Ctx) error {
 		wait = 0
 	}
 	give, err := s.reads.answers.take(context.Background(), organization, n, wait)
+	refused := (*schema.Error)(nil)
 	switch {
 	case err == nil:
 		conn.Hold(give)
 		return nil
-	case reads:
+	case reads || !errors.As(err, &refused):
 		return err
 	}
 	return &schema.Error{
 		Kind: schema.Unavailable,
 		Message: "it was done, and its answer has no room: too many large answers are not read yet; " +
 			"sending events with an id again counts nothing twice",
-		RetryAfter: answerWait,
+		RetryAfter: refused.RetryAfter,
 	}
 }

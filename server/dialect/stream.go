@@ -126,8 +126,8 @@ func (s *Stream) reserve(n int) error {
 	if s == nil || s.bodies == nil || int64(n) <= s.read {
 		return nil
 	}
-	if !s.bodies.read.Take(s.organization, int64(n)-s.read, bodyWait) {
-		return tooManyBodies()
+	if more := int64(n) - s.read; !s.bodies.read.Take(s.organization, more, bodyWait) {
+		return tooManyBodies(s.bodies.read, s.organization, more)
 	}
 	s.read = int64(n)
 	s.paceAt = s.came // it may have waited: its time begins now
@@ -151,17 +151,17 @@ func (s *Stream) serve(length, capacity int) error {
 	if n <= s.served {
 		s.bodies.served.Give(s.organization, s.served-n)
 	} else if !s.bodies.served.Take(s.organization, n-s.served, bodyWait) {
-		return tooManyBodies()
+		return tooManyBodies(s.bodies.served, s.organization, n-s.served)
 	}
 	s.served = n
 	return nil
 }
 
-func tooManyBodies() error {
+func tooManyBodies(budget *fair.Budget, organization uuid.UUID, amount int64) error {
 	return &schema.Error{
 		Kind:       schema.Overloaded,
 		Message:    "too many large requests at once; nothing was accepted, try again",
-		RetryAfter: bodyWait, // there was no room for as long
+		RetryAfter: budget.Later(organization, amount, bodyWait),
 	}
 }
 

@@ -18,7 +18,15 @@ type Budget struct {
 	used    int64
 	holders map[uuid.UUID]*holder // those that have some, or wait for it
 	waiting []*waiter             // in the order they came
+
+	freed  Meter                   // what was given back while somebody wanted it
+	since  time.Time               // from when on the next of it counts
+	wanted time.Time               // when somebody had to wait last
+	later  map[uuid.UUID]time.Time // until when those who were refused were told to wait
 }
+
+// wantedFor is for how long after somebody had to wait what is given back is measured.
+const wantedFor = 10 * time.Second
 
 type holder struct {
 	own     int64
@@ -33,7 +41,9 @@ type waiter struct {
 
 // NewBudget returns a budget of an amount, all of it free.
 func NewBudget(amount int64) *Budget {
-	return &Budget{max: amount, holders: make(map[uuid.UUID]*holder)}
+	return &Budget{
+		max: amount, holders: make(map[uuid.UUID]*holder), later: make(map[uuid.UUID]time.Time),
+	}
 }
 
 // Take takes an amount for an organization and waits for it as long as it may; false when it was
@@ -60,6 +70,11 @@ func (b *Budget) TakeUntil(
 	w := &waiter{holder: h, amount: amount, ready: make(chan struct{})}
 	h.waiting++
 	b.waiting = append(b.waiting, w)
+	now := time.Now()
+	if now.Sub(b.wanted) > wantedFor {
+		b.since = now
+	}
+	b.wanted = now
 	b.serve()
 	b.mu.Unlock()
 	timer := time.NewTimer(wait)
@@ -97,8 +112,50 @@ func (b *Budget) Give(organization uuid.UUID, amount int64) {
 	h := b.holders[organization]
 	h.own -= amount
 	b.used -= amount
+	if now := time.Now(); now.Sub(b.wanted) <= wantedFor {
+		b.freed.Add(amount, now.Sub(b.since), now)
+		b.since = now
+	}
 	b.serve()
 	b.forget(organization, h)
+}
+
+// Bounds of what Later tells.
+const (
+	laterLeast = time.Second
+	laterMost  = time.Minute
+)
+
+// Later returns in how long somebody who was refused an amount should come again, by how fast it was
+// given back of late; waited where that is not known. It is promised: whoever is refused next, of
+// the same organization, is told to come after that. Organizations share what is given back.
+func (b *Budget) Later(
+	organization uuid.UUID, amount int64, waited time.Duration,
+) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for id, until := range b.later {
+		if !until.After(now) {
+			delete(b.later, id)
+		}
+	}
+	until, before := b.later[organization]
+	sharers := int64(len(b.later))
+	if !before {
+		sharers++
+	}
+	soonest, known := b.freed.Until(0, now)
+	wait, _ := b.freed.Until(sharers*amount, now)
+	if !known {
+		return waited
+	}
+	if before {
+		wait = max(wait, until.Sub(now)+wait-soonest)
+	}
+	wait = min(max(wait, laterLeast), laterMost)
+	b.later[organization] = now.Add(wait)
+	return wait
 }
 
 // serve lets waiters take what there is, those first who have least. Where it does not suffice for

@@ -1,6 +1,8 @@
 package fair
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,5 +174,76 @@ func TestBudgetServesWhoHasLeast(t *testing.T) {
 		if len(b.waiting) != 0 {
 			t.Errorf("%d wait for ever", len(b.waiting))
 		}
+	})
+}
+
+// TestWhoWaitsAsToldGetsIn has 200 clients of one organization, and 5 of another, ask at once for
+// what seven have at a time, a second each, and come again when they are told: with Later that
+// keeps no promise, or tells what was waited, some are refused seven times.
+func TestWhoWaitsAsToldGetsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(80)
+		const wait = 3 * time.Second
+		var most, refusals atomic.Int64
+		client := func(organization uuid.UUID) {
+			refused := int64(0)
+			for !b.Take(organization, 10, wait) {
+				refused++
+				time.Sleep(b.Later(organization, 10, wait))
+			}
+			most.Store(max(most.Load(), refused))
+			refusals.Add(refused)
+			time.Sleep(time.Second)
+			b.Give(organization, 10)
+		}
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 200 {
+			wg.Go(func() { client(a) })
+		}
+		for range 5 {
+			wg.Go(func() { client(other) })
+		}
+		wg.Wait()
+		took := time.Since(began)
+		if most.Load() > 2 || took > 40*time.Second {
+			t.Errorf("refused %d times at most, %d in all; done after %v",
+				most.Load(), refusals.Load(), took)
+		}
+		if b.used != 0 || len(b.holders) != 0 {
+			t.Errorf("%d used, %d holders", b.used, len(b.holders))
+		}
+	})
+}
+
+// TestLaterIsMeasured: what was not measured is what was waited; a promise is kept for those behind
+// it, and passes; and nobody is told to wait for longer than a minute.
+func TestLaterIsMeasured(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(100)
+		f := func(organization uuid.UUID, amount int64, want time.Duration) {
+			t.Helper()
+			got := b.Later(organization, amount, 3*time.Second)
+			if off := got - want; off > want/10 || off < -want/10 {
+				t.Errorf("%v, want %v", got, want)
+			}
+		}
+		f(a, 10, 3*time.Second)
+		b.Take(a, 80, 0)
+		if b.Take(a, 80, 0) {
+			t.Fatal("more than there is")
+		}
+		for range 8 { // ten in two seconds
+			time.Sleep(2 * time.Second)
+			b.Take(a, 80, 0)
+			b.Give(a, 10)
+		}
+		f(a, 10, 4*time.Second) // and the step that has only begun
+		f(a, 10, 6*time.Second)
+		f(a, 20, 10*time.Second)
+		f(other, 10, 6*time.Second) // two share it
+		time.Sleep(9 * time.Second)
+		f(other, 10, 9*time.Second) // nothing was given back for as long
+		f(a, 1000, time.Minute)
 	})
 }
