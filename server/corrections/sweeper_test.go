@@ -61,11 +61,19 @@ func TestSweepWaitsForItsOwnCopy(t *testing.T) {
 	e := keyed("key", 10)
 	one.record(e)
 	var once sync.Once // what cannot be swept at first is tried again
-	h, _ := one.sweeping(t, 0, func() { once.Do(func() { two.record(e) }) })
-	h.doubled <- []queries.NodeKey{{Event: e.ID, Organization: acme}}
-	w.eventually("both to be there", func() bool {
-		return w.db.Strings("SELECT toString(count()) FROM event_keys")[0] == "2"
+	both := make(chan struct{})
+	h, _ := one.sweeping(t, 0, func() {
+		once.Do(func() {
+			two.record(e)
+			close(both)
+		})
 	})
+	h.doubled <- []queries.NodeKey{{Event: e.ID, Organization: acme}}
+	select {
+	case <-both:
+	case <-time.After(time.Minute):
+		t.Fatal("its own copy was not waited for")
+	}
 	w.eventually("one to be taken back", func() bool {
 		return w.total("consumption_monthly") == "1 1 10 0.75"
 	})
