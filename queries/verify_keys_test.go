@@ -29,8 +29,7 @@ func TestVerifyFindsWhatIsCountedForAnotherKey(t *testing.T) {
 			}
 			usageType := c[0] + " " + sum
 			db.Exec(fmt.Sprintf("INSERT INTO %[1]s (organization_id, usage_type, %[2]s, %[3]s) "+
-				"SETTINGS insert_deduplicate = 0 VALUES "+
-				"('%[4]s', '%[5]s', %[6]s'%[7]s', -5), ('%[4]s', '%[5]s', %[6]s'%[8]s', 5)",
+				"VALUES ('%[4]s', '%[5]s', %[6]s'%[7]s', -5), ('%[4]s', '%[5]s', %[6]s'%[8]s', 5)",
 				table, names, sum, named("acme"), usageType, before, c[1], c[2]))
 			moved[place{table, usageType}] = true
 		}

@@ -26,7 +26,8 @@ func Tables() []string {
 	}
 }
 
-// RebuildParams says what to rebuild: UTC days, and the whole months of consumption_monthly.
+// RebuildParams says what to rebuild: the UTC days that touch [From, To), and the whole months of
+// consumption_monthly.
 type RebuildParams struct {
 	Tables []string // nil: all
 	From   time.Time
@@ -47,7 +48,8 @@ func (v *Verifier) Rebuild(ctx context.Context, p RebuildParams) error {
 	if err := v.nothingHalfDone(ctx); err != nil {
 		return err
 	}
-	from, to := p.From.UTC().Truncate(24*time.Hour), p.To.UTC()
+	from := p.From.UTC().Truncate(24 * time.Hour)
+	to := p.To.UTC().Add(24*time.Hour - 1).Truncate(24 * time.Hour)
 	for month := monthOf(from); month.Before(to); month = month.AddDate(0, 1, 0) {
 		end := month.AddDate(0, 1, 0)
 		rows, err := v.cfg.Queries.LedgerRows(ctx, queries.VerifyParams{From: month, To: end})

@@ -32,6 +32,7 @@ type Schedule struct {
 
 	last  time.Time // when the newest verification that succeeded began; zero: none did
 	whole time.Time // likewise of all days
+	idle  int       // turns in a row that were another node's
 
 	mu     sync.Mutex
 	status schema.SystemVerify
@@ -76,8 +77,10 @@ func (s *Schedule) turn(ctx context.Context) {
 	began := s.cfg.Now()
 	mine, err := s.mine(ctx)
 	if err == nil && !mine {
+		s.handOver()
 		return
 	}
+	s.idle = 0
 	var report Report
 	if err == nil {
 		report, err = s.run(ctx, began)
@@ -104,6 +107,20 @@ func (s *Schedule) turn(ctx context.Context) {
 // shown is how many differences are told one by one.
 const shown = 20
 
+// handOver leaves it to another node to say what differs: as soon as that one had an interval to look
+// at all days, as a node does first, this one says nothing of what it found long ago. Should it be
+// this one's turn again, it looks at all days as well, for it does not know what the other found.
+func (s *Schedule) handOver() {
+	s.last, s.whole = time.Time{}, time.Time{}
+	if s.idle++; s.idle != 2 {
+		return
+	}
+	s.metrics.none()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.status = schema.SystemVerify{}
+}
+
 // note keeps what came of a verification, for Status.
 func (s *Schedule) note(report Report, err error) {
 	s.mu.Lock()
@@ -128,7 +145,8 @@ func (s *Schedule) note(report Report, err error) {
 	}
 }
 
-// Status returns what came of the last verification that this node made.
+// Status returns what came of the last verification that this node made; nothing when another node
+// has made them since.
 func (s *Schedule) Status() schema.SystemVerify {
 	s.mu.Lock()
 	defer s.mu.Unlock()
