@@ -41,7 +41,7 @@ var agentUsage = ask("agent_usage", func(p AgentUsageParams) []any {
 		moment("tail_from", slotTo),
 		moment("to", p.To),
 	}
-}, intoAgentUsage).with(oneThread)
+}, intoAgentUsage).with(fewTypes)
 
 var agentUsageQuarters = ask("agent_usage_quarters", func(p AgentUsageParams) []any {
 	return []any{
@@ -51,7 +51,7 @@ var agentUsageQuarters = ask("agent_usage_quarters", func(p AgentUsageParams) []
 		second("slot_from", p.From),
 		second("slot_to", p.To),
 	}
-}, intoAgentUsage).with(oneThread)
+}, intoAgentUsage).with(fewTypes)
 
 func intoAgentUsage(r *AgentUsageRow) []any {
 	return []any{&r.UsageType, &r.LogInsights, &r.Quantity}
@@ -59,6 +59,15 @@ func intoAgentUsage(r *AgentUsageRow) []any {
 
 // oneThread is for what reads few granules: handing them to several threads takes longer.
 var oneThread = clickhouse.Settings{"max_threads": 1}
+
+// fewTypes is oneThread for what has a row for each usage type, of which a client may invent as many
+// as it likes: the answer is collected.
+var fewTypes = clickhouse.Settings{
+	"max_threads": 1, "max_result_rows": usageTypesMax, "result_overflow_mode": "throw",
+}
+
+// usageTypesMax is how many usage types an AgentUsage may have; Narrow tells of more.
+const usageTypesMax = 10_000
 
 // AgentUsage returns what an agent used, ordered by usage type. A usage type whose every
 // measurement was taken back is absent.
