@@ -169,7 +169,9 @@ func testStripeAway(t *testing.T, b *building, mode schema.ReportMode) {
 	from := o.clock.Now()
 	o.stripe.Outage(from, from.Add(30*time.Second), false)
 	run := o.run(schema.RunUnreachable)
-	if n := o.stripe.Counts().Calls; n < 10 || n > 17 || !run.NotBefore.After(from) {
+	// Ten, seven that are under way, and the one on a connection that was used before: net/http makes
+	// that again by itself, as it has a key.
+	if n := o.stripe.Counts().Calls; n < 10 || n > 18 || !run.NotBefore.After(from) {
 		t.Errorf("%d calls, %+v", n, run)
 	}
 	o.clock.Advance(40 * time.Second)
