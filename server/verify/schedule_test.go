@@ -63,8 +63,10 @@ func TestWhoHandsOverSaysNothing(t *testing.T) {
 	db.Exec("ALTER TABLE billable_hourly DROP PARTITION 202603")
 	registry := prometheus.NewRegistry()
 	s := verify.NewSchedule(verify.ScheduleConfig{
-		Verifier: verify.New(verify.Config{Queries: q, Settle: time.Millisecond}),
-		Node:     uuid.Max, Every: 20 * time.Millisecond, Now: time.Now,
+		Verifier: verify.New(verify.Config{
+			Queries: q, Settle: time.Millisecond, HoldWait: time.Second, // the other keeps none
+		}),
+		Node: uuid.Max, Every: 20 * time.Millisecond, Now: time.Now,
 		Logger: slog.New(slog.DiscardHandler), Metrics: registry,
 	})
 	s.Start()
@@ -86,10 +88,10 @@ func TestWhoHandsOverSaysNothing(t *testing.T) {
 		}
 	}
 	await("alone", func(n float64) bool { return n > 0 && s.Status().Result == "differences" })
-	other := uuid.UUID{15: 1}
-	say(t, q, queries.Node{ID: other})
+	other, later := uuid.UUID{15: 1}, time.Now().Add(time.Hour) // it runs until then
+	say(t, q, queries.Node{ID: other, SaidAt: later})
 	await("another verifies", func(n float64) bool { return n == 0 && s.Status().Result == "" })
-	say(t, q, queries.Node{ID: other, Stopped: true})
+	say(t, q, queries.Node{ID: other, SaidAt: later.Add(time.Minute), Stopped: true})
 	await("the other is gone", func(n float64) bool { return n > 0 })
 }
 
