@@ -224,7 +224,7 @@ func AllInserted() []string {
 	names = append(names, rewrites()...)
 	names = append(names, insertReportIntents, insertReportOutcomes, insertReportRuns,
 		insertReportLeases, insertStripePeriods, insertStripeWebhooks, insertReportCarries,
-		insertStripeComparisons)
+		insertStripeComparisons, insertStripeAccounts)
 	names = append(names, insertExports, insertExportParts)
 	names = append(names, insertConsoleKeys)
 	names = append(names, insertRestores, insertRestoredNodes, dropUnfixedOutcomes)

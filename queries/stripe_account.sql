@@ -1,4 +1,4 @@
--- Which account of Stripe's is this database reported to, since when? The newest; of one number, as
+-- Which account of Stripe's is this database reported to, since when? The newest. Of one number, as
 -- it is once replicas have met, the first.
 SELECT
     number,

@@ -1,5 +1,5 @@
--- Revisions of slots since an hour, and not of before the organization's stripe.since, that Stripe has
--- not refused: what may be told again to another account.
+-- Revisions of slots since an hour, and not of before the organization's stripe.since, that Stripe
+-- has not refused: what may be told again to another account.
 SELECT
     organization_id,
     toString(i.meter) AS event_name,
