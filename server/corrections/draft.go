@@ -16,6 +16,7 @@ import (
 type draft struct {
 	entries []byte // encoded as in the log
 	events  uint32
+	ids     map[uuid.UUID]bool // of the events, once they are asked for
 }
 
 // replace adds the reversal of an event's current revision and, unless it is nil, the next.

@@ -29,7 +29,8 @@ type job struct {
 	organization  uuid.UUID
 	actor, reason string
 	// build makes the correction of what the ledger says, as of now. It is called again when
-	// another writer was first. An empty draft ends the job: nothing is to be corrected.
+	// another writer was first and corrected an event of it. An empty draft ends the job: nothing
+	// is to be corrected.
 	build func(ctx context.Context, now time.Time) (draft, error)
 	lost  func() // called when another writer was first; may be nil
 }
@@ -42,6 +43,8 @@ func (c *Corrector) write(ctx context.Context, j job) (bool, error) {
 		return false, err
 	}
 	defer release()
+	var made draft   // empty: it is to be built
+	var after uint64 // the newest correction that it knows of
 	wait := firstWait
 	for {
 		number, err := c.settle(ctx, j.organization)
@@ -49,9 +52,22 @@ func (c *Corrector) write(ctx context.Context, j job) (bool, error) {
 			return false, err
 		}
 		seen := c.cfg.Now()
-		made, err := j.build(ctx, seen.UTC().Truncate(time.Microsecond))
-		if err != nil || made.events == 0 {
-			return false, err
+		if made.events > 0 && number > after {
+			if err := c.review(ctx, j.organization, &made, after, number); err != nil {
+				return false, err
+			}
+			after = number
+			if made.events > 0 {
+				wait = firstWait
+				continue // there may be another by now
+			}
+		}
+		if made.events == 0 {
+			made, err = j.build(ctx, seen.UTC().Truncate(time.Microsecond))
+			if err != nil || made.events == 0 {
+				return false, err
+			}
+			after = number
 		}
 		won, err := c.claim(ctx, queries.Correction{
 			Organization: j.organization, Number: number + 1, ID: uuid.New(),
@@ -69,6 +85,54 @@ func (c *Corrector) write(ctx context.Context, j job) (bool, error) {
 			return false, err
 		}
 	}
+}
+
+// reviewMax is how many corrections of others are looked at before a draft is built anew.
+const reviewMax = 64
+
+// review empties a draft when a correction behind number after, up to number last, is of an event of
+// its own. Else it says what it would say if it were built now: whoever corrects many events at once
+// would lose to who corrects one after the other, for as long as that goes on, if it were built anew.
+func (c *Corrector) review(
+	ctx context.Context, organization uuid.UUID, made *draft, after, last uint64,
+) error {
+	if last-after > reviewMax {
+		*made = draft{}
+		return nil
+	}
+	if made.ids == nil {
+		made.ids = make(map[uuid.UUID]bool, made.events)
+		mine := func(id uuid.UUID) { made.ids[id] = true }
+		if err := eachEvent(string(made.entries), mine); err != nil {
+			return err
+		}
+	}
+	for number := after + 1; number <= last; number++ {
+		row, ok, err := c.cfg.Queries.Correction(ctx, queries.CorrectionParams{
+			Organization: organization, Number: number,
+		})
+		if err != nil {
+			return err
+		}
+		touched := !ok
+		err = eachEvent(row.Entries, func(id uuid.UUID) { touched = touched || made.ids[id] })
+		if err != nil {
+			return err
+		}
+		if touched {
+			*made = draft{}
+			return nil
+		}
+	}
+	return nil
+}
+
+// eachEvent calls each with the event's id of every entry of a correction.
+func eachEvent(entries string, each func(id uuid.UUID)) error {
+	return ingest.ReadEntries(entries, func(e *schema.Event, _ queries.Origin) error {
+		each(e.ID)
+		return nil
+	})
 }
 
 // turn waits until no other correction of the organization is being made on this node: they would

@@ -179,7 +179,8 @@ func TestBudgetServesWhoHasLeast(t *testing.T) {
 
 // TestWhoWaitsAsToldGetsIn has 200 clients of one organization, and 5 of another, ask at once for
 // what seven have at a time, a second each, and come again when they are told: with Later that
-// keeps no promise, or tells what was waited, some are refused seven times.
+// keeps no promise, or tells what was waited, some are refused seven times; most are refused once,
+// and in one of twenty runs some three times.
 func TestWhoWaitsAsToldGetsIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(80)
@@ -206,7 +207,7 @@ func TestWhoWaitsAsToldGetsIn(t *testing.T) {
 		}
 		wg.Wait()
 		took := time.Since(began)
-		if most.Load() > 2 || took > 40*time.Second {
+		if most.Load() > 4 || took > 40*time.Second {
 			t.Errorf("refused %d times at most, %d in all; done after %v",
 				most.Load(), refusals.Load(), took)
 		}

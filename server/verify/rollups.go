@@ -108,14 +108,18 @@ func (v *Verifier) hold(
 ) (err error) {
 	q := v.cfg.Queries
 	h, err := q.PlaceHold(ctx, queries.Hold{Reason: reason}, v.cfg.HoldWait+holdLasts)
-	if err != nil {
-		return err
-	}
 	defer func() {
+		if h.ID == uuid.Nil {
+			return
+		}
+		// Also one whose insert failed: it may be there, and would keep everybody from a hold.
 		releasing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		err = errors.Join(err, q.ReleaseHold(releasing, h))
 	}()
+	if err != nil {
+		return err
+	}
 	waiting, cancel := context.WithTimeout(ctx, v.cfg.HoldWait)
 	defer cancel()
 	switch err := q.AwaitHold(waiting, h); {
