@@ -89,6 +89,10 @@ func FuzzServer(f *testing.F) {
 			if !answered {
 				break
 			}
+			if got.Status == http.StatusServiceUnavailable && isGone(h.Log) {
+				h.Log.Take()
+				return
+			}
 			if got.Status >= http.StatusInternalServerError {
 				t.Fatalf("%q: %v\n%s", raw, got, h.Log)
 			}
@@ -100,3 +104,7 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// isGone reports whether a question was ended because its client, who has closed its half, was taken
+// for gone: where the database takes longer than a quarter of a second, it is.
+func isGone(log fmt.Stringer) bool { return strings.Contains(log.String(), "context canceled") }
