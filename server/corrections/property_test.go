@@ -21,7 +21,7 @@ import (
 
 var (
 	seedFlag = flag.Uint64("seed", 0, "repeat the property test; 0: another each time")
-	opsFlag  = flag.Int("ops", 150, "operations of the property test")
+	opsFlag  = flag.Int("ops", 300, "operations of the property test")
 )
 
 // TestLedgerIsTheModel records, amends and voids at random from two nodes, some of whose answers
